@@ -1,0 +1,1 @@
+//! The patient's client: logs in with ElGamal signatures, receives encrypted alerts and returns receipts.
