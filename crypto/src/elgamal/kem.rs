@@ -1,19 +1,69 @@
-//! The ElGamal KEM in ffdhe3072.
+//! The ElGamal KEM with a fresh key on both sides: ephemeral Diffie-Hellman in ElGamal's form, in RFC 7919's
+//! group ffdhe3072. A share authenticates nobody; the login signs it.
+//!
+//! The exponents have 320 bits, which is safe because p is a safe prime and each is used once.
+
+use core::fmt;
+
+use crypto_bigint::{U320, U3072};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::group::{self, ELEMENT_LEN, Ffdhe};
 use crate::{
     error::InvalidShare,
-    secret::{Secret, purpose::SharedSecret},
+    secret::{Purpose, Secret, purpose::SharedSecret},
 };
-use rand_core::CryptoRng;
-#[derive(Debug)]
-pub struct Ephemeral(());
+
+const EXPONENT_LEN: usize = 40;
+
+/// One side of one exchange: used once, then wiped.
+pub struct Ephemeral {
+    exponent: Secret<Self, EXPONENT_LEN>,
+    share: U3072,
+}
+
+impl Purpose for Ephemeral {
+    const NAME: &'static str = "KemExponent";
+}
+
 impl Ephemeral {
+    /// A new exponent of 320 random bits, of which the top one is set.
+    #[must_use]
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        unimplemented!()
+        let exponent = Secret::filled(|bytes: &mut [u8; EXPONENT_LEN]| {
+            rng.fill_bytes(bytes);
+            let [top, ..] = bytes;
+            *top |= 0x80;
+        });
+        let share = raise(&U3072::from_u8(2), &exponent);
+        Self { exponent, share }
     }
-    pub fn public(&self) -> [u8; 384] {
-        unimplemented!()
+
+    /// The 384-byte share for the peer, big-endian, leading zeros kept.
+    #[must_use]
+    pub fn public(&self) -> [u8; ELEMENT_LEN] {
+        self.share.to_be_bytes().into()
     }
-    pub fn agree(self, peer: &[u8]) -> Result<Secret<SharedSecret, 384>, InvalidShare> {
-        unimplemented!()
+
+    /// The secret that both sides now have, always 384 bytes. It is not uniform: derive keys from it with a
+    /// [`Prk`](crate::Prk).
+    ///
+    /// # Errors
+    /// [`InvalidShare`] unless the length is exact and 1 < c < p - 1; the group has no other small subgroup.
+    pub fn agree(self, peer: &[u8]) -> Result<Secret<SharedSecret, ELEMENT_LEN>, InvalidShare> {
+        let peer = group::element::<Ffdhe>(peer).ok_or(InvalidShare)?;
+        let shared = Zeroizing::new(Zeroizing::new(raise(&peer, &self.exponent)).to_be_bytes());
+        Ok(Secret::filled(|bytes| bytes.copy_from_slice(shared.as_slice())))
+    }
+}
+
+fn raise(base: &U3072, exponent: &Secret<Ephemeral, EXPONENT_LEN>) -> U3072 {
+    group::pow::<Ffdhe, _>(base, &Zeroizing::new(U320::from_be_slice(exponent.expose())))
+}
+
+impl fmt::Debug for Ephemeral {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("kem::Ephemeral(..)")
     }
 }
