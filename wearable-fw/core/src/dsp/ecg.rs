@@ -1,0 +1,286 @@
+//! Heart rate from one ECG lead: integer Pan-Tompkins in the form of Hamilton.
+//!
+//! Owns beat detection and the rate. Knows neither rhythm classes nor leads. Sources: Pan and Tompkins 1985
+//! (IEEE Trans Biomed Eng 32:230) and Hamilton 2002 "Open source ECG analysis" (Computers in Cardiology 29:101),
+//! which give every constant below unless it names another reason. Written from the papers, not from their code.
+//!
+//! Chain: two 25 ms means (low-pass), minus a 125 ms mean (high-pass), 10 ms difference, absolute value, 80 ms
+//! mean. A peak counts when the chain has fallen to half of it; the highest within 200 ms stands. It is a beat
+//! above a threshold between the medians of the last eight beats and the last eight other peaks.
+
+use super::filter::{Boxcar, Ring, median8};
+use super::{Measurement, Quality, Rate, Reading, Reason, UnsupportedRate};
+
+/// Input limit, +-1 V in microvolt: beyond the input range of any ECG front end, and far from overflow.
+const LIMIT: i32 = 1_000_000;
+/// A second whose samples span less than this (microvolt) is flat; a QRS spans at least 100.
+const FLAT: i32 = 50;
+/// Two flat seconds are a lost lead: one may be a pause between slow beats.
+const FLAT_SECONDS: u8 = 2;
+/// Seconds that set the first thresholds.
+const LEARNING_SECONDS: u32 = 8;
+/// Rate over the beats of this many seconds, as bedside monitors average it; up to [`INTERVALS`] of them.
+const AVERAGED_SECONDS: u32 = 10;
+const INTERVALS: usize = 32;
+/// Fewest intervals that make a rate.
+const FEWEST: u32 = 3;
+/// Without a beat for this long there is no heart rate (20 bpm is the slowest measured).
+const SILENT_SECONDS: u32 = 3;
+/// Share of the distance noise..beat where the threshold lies, in 1/16 (0.3125).
+const THRESHOLD_16: i32 = 5;
+/// Quality below which a rate is withheld: other peaks reach 70 % of the beats. White noise gives 10..25.
+const TRUSTED: Quality = Quality(30);
+
+/// A detected beat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beat {
+    /// Samples between the middle of its QRS complex and the sample just pushed.
+    pub samples_ago: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Peak {
+    at: u32,
+    height: i32,
+    slope: i32,
+}
+
+/// Streaming beat detector and heart rate.
+#[derive(Clone, Debug)]
+pub struct Ecg {
+    rate_hz: u16,
+    smooth: [Boxcar<13>; 2],
+    drift: Boxcar<63>,
+    difference: Boxcar<5>,
+    energy: Boxcar<40>,
+    /// Samples since start; wraps, and is only ever subtracted.
+    now: u32,
+    span: Option<[i32; 2]>,
+    flat_seconds: u8,
+    /// Seconds learnt so far, and the highest energy of the current one.
+    learning: Option<(u32, i32)>,
+    previous: i32,
+    rising: Option<Peak>,
+    candidate: Option<Peak>,
+    missed: Option<Peak>,
+    last: Option<Peak>,
+    beats: Ring<8>,
+    others: Ring<8>,
+    intervals: Ring<INTERVALS>,
+}
+
+impl Ecg {
+    /// For samples at `rate_hz`, 100..=500 Hz.
+    ///
+    /// # Errors
+    /// [`UnsupportedRate`] outside that range.
+    pub fn new(rate_hz: u16) -> Result<Self, UnsupportedRate> {
+        if !(100..=500).contains(&rate_hz) {
+            return Err(UnsupportedRate { signal: "ECG", hz: rate_hz, low: 100, high: 500 });
+        }
+        Ok(Self::start(rate_hz))
+    }
+
+    fn start(rate_hz: u16) -> Self {
+        Self {
+            rate_hz,
+            smooth: [Boxcar::new(25, rate_hz); 2],
+            drift: Boxcar::new(125, rate_hz),
+            difference: Boxcar::new(10, rate_hz),
+            energy: Boxcar::new(80, rate_hz),
+            now: 0,
+            span: None,
+            flat_seconds: 0,
+            learning: Some((0, 0)),
+            previous: 0,
+            rising: None,
+            candidate: None,
+            missed: None,
+            last: None,
+            beats: Ring::new(),
+            others: Ring::new(),
+            intervals: Ring::new(),
+        }
+    }
+
+    /// One sample in microvolt, limited to +-1 V. Returns the beat this sample settles, 0.3..2 s after it happened.
+    pub fn push(&mut self, microvolt: i32) -> Option<Beat> {
+        let sample = microvolt.clamp(-LIMIT, LIMIT);
+        self.now = self.now.wrapping_add(1);
+        self.watch_lead(sample);
+        let [first, second] = &mut self.smooth;
+        let smooth = second.push(first.push(sample).0).0;
+        let drift = self.drift.push(smooth).0;
+        let band = self.drift.middle() - drift;
+        let slope = (band - self.difference.push(band).1).abs();
+        let energy = self.energy.push(slope).0;
+        let peak = self.follow(energy);
+        if let Some((seconds, highest)) = self.learning {
+            self.learning = self.learn(seconds, highest.max(energy));
+            return None;
+        }
+        let settled = self.settle(peak);
+        let beat = settled.and_then(|peak| self.judge(peak)).or_else(|| self.search_back());
+        if let Some(peak) = beat {
+            self.accept(peak);
+        } else if self.silence() > 2 * SILENT_SECONDS * u32::from(self.rate_hz) {
+            self.relearn();
+        }
+        beat.map(|peak| Beat { samples_ago: self.now.wrapping_sub(peak.at) + self.delay() })
+    }
+
+    /// Heart rate over the last 10 s, 20..=300 bpm. First value about 11 s after the lead is on.
+    #[must_use]
+    pub fn heart_rate(&self) -> Reading<Rate> {
+        match self.rate() {
+            Ok(measurement) => Reading::Measured(measurement),
+            Err(reason) => Reading::NoReading(reason),
+        }
+    }
+
+    fn rate(&self) -> Result<Measurement<Rate>, Reason> {
+        if self.flat_seconds >= FLAT_SECONDS {
+            return Err(Reason::LeadOff);
+        }
+        if self.now == 0 {
+            return Err(Reason::NoSignal);
+        }
+        if self.learning.is_some() {
+            return Err(Reason::Settling);
+        }
+        let second = u32::from(self.rate_hz);
+        if self.silence() > SILENT_SECONDS * second {
+            return Err(Reason::NoSignal);
+        }
+        let (mut count, mut sum) = (0, 0);
+        for interval in self.intervals.iter().rev().map(i32::unsigned_abs) {
+            if count >= FEWEST && sum + interval > AVERAGED_SECONDS * second {
+                break;
+            }
+            (count, sum) = (count + 1, sum + interval);
+        }
+        if count < FEWEST {
+            return Err(Reason::Settling);
+        }
+        let (beat, other) = (i64::from(median8(&self.beats)), i64::from(median8(&self.others)));
+        let quality = Quality::clamped(100 * (beat - other) / beat.max(1));
+        Rate::within(600 * u64::from(second) * u64::from(count) / u64::from(sum.max(1)), 200..=3000)
+            .filter(|_| quality >= TRUSTED)
+            .map(|value| Measurement { value, quality })
+            .ok_or(Reason::LowQuality)
+    }
+
+    const fn samples(&self, milliseconds: u32) -> u32 {
+        self.rate_hz as u32 * milliseconds / 1000
+    }
+
+    /// Samples since the last beat, or since learning ended.
+    fn silence(&self) -> u32 {
+        let learnt = self.samples(1000 * LEARNING_SECONDS);
+        let since = self.last.map_or(learnt, |peak| peak.at);
+        self.now.wrapping_sub(since)
+    }
+
+    /// Delay of the chain from the middle of a QRS to the top of its peak: half of every window.
+    #[expect(clippy::cast_possible_truncation, reason = "the windows hold at most 63 samples")]
+    const fn delay(&self) -> u32 {
+        let [first, second] = &self.smooth;
+        ((first.len() + second.len() + self.drift.len() + self.difference.len() + self.energy.len()) / 2)
+            as u32
+    }
+
+    /// Flat seconds; a lost lead forgets everything learnt, because the next contact has another amplitude.
+    fn watch_lead(&mut self, sample: i32) {
+        let [low, high] = self.span.unwrap_or([sample; 2]);
+        let span = [low.min(sample), high.max(sample)];
+        self.span = Some(span);
+        if !self.now.is_multiple_of(self.rate_hz.into()) {
+            return;
+        }
+        self.span = None;
+        let flat = span[1] - span[0] < FLAT;
+        self.flat_seconds = if flat { self.flat_seconds.saturating_add(1) } else { 0 };
+        if self.flat_seconds >= FLAT_SECONDS {
+            self.relearn();
+        }
+    }
+
+    /// Eight seconds of highest energies, one each, are the first guess of a beat; noise starts at zero.
+    fn learn(&mut self, seconds: u32, highest: i32) -> Option<(u32, i32)> {
+        if !self.now.is_multiple_of(self.rate_hz.into()) {
+            return Some((seconds, highest));
+        }
+        self.beats.push(highest);
+        (seconds + 1 < LEARNING_SECONDS).then_some((seconds + 1, 0))
+    }
+
+    /// Forgets everything but the time already flat.
+    pub(super) fn relearn(&mut self) {
+        *self = Self { flat_seconds: self.flat_seconds, ..Self::start(self.rate_hz) };
+    }
+
+    /// The energy's peak, once it has fallen to half or 95 ms have passed.
+    fn follow(&mut self, energy: i32) -> Option<Peak> {
+        let rising = energy > self.previous;
+        self.previous = energy;
+        let top = self.rising.map_or(0, |peak| peak.height);
+        if rising && energy > top {
+            self.rising = Some(Peak { at: self.now, height: energy, slope: self.energy.max() });
+            return None;
+        }
+        let fallen = |peak: &mut Peak| {
+            energy < peak.height / 2 || self.now.wrapping_sub(peak.at) > self.rate_hz as u32 * 95 / 1000
+        };
+        self.rising.take_if(fallen)
+    }
+
+    /// The highest peak of any 200 ms, once they have passed.
+    fn settle(&mut self, peak: Option<Peak>) -> Option<Peak> {
+        if let Some(peak) = peak
+            && self.candidate.is_none_or(|candidate| peak.height > candidate.height)
+        {
+            self.candidate = Some(peak);
+        }
+        let blanking = self.samples(200);
+        self.candidate.take_if(|peak| self.now.wrapping_sub(peak.at) > blanking)
+    }
+
+    fn threshold(&self) -> i32 {
+        let (beat, other) = (median8(&self.beats), median8(&self.others));
+        other + (beat - other) / 16 * THRESHOLD_16
+    }
+
+    /// Beat or not. Within 360 ms of a beat a peak of less than half its slope is its T wave.
+    fn judge(&mut self, peak: Peak) -> Option<Peak> {
+        let refractory = self.samples(360);
+        let early = self.last.filter(|last| peak.at.wrapping_sub(last.at) < refractory);
+        if peak.height > self.threshold() && early.is_none_or(|last| peak.slope >= last.slope / 2) {
+            return Some(peak);
+        }
+        self.others.push(peak.height);
+        if early.is_none() && self.missed.is_none_or(|missed| peak.height > missed.height) {
+            self.missed = Some(peak);
+        }
+        None
+    }
+
+    /// After 1.5 mean intervals without a beat, the highest other peak is one if it reaches half the threshold.
+    fn search_back(&mut self) -> Option<Peak> {
+        let recent = self.intervals.iter().rev().take(8);
+        let (count, sum) =
+            recent.fold((0, 0), |(count, sum), interval| (count + 1, sum + interval.unsigned_abs()));
+        let overdue = count > 0 && self.silence() > sum * 3 / (2 * count) + self.samples(200);
+        let half = self.threshold() / 2;
+        self.missed.take_if(|peak| overdue && peak.height > half)
+    }
+
+    fn accept(&mut self, peak: Peak) {
+        if let Some(last) = self.last {
+            let interval = peak.at.wrapping_sub(last.at);
+            self.intervals.push(i32::try_from(interval).unwrap_or(i32::MAX));
+        }
+        self.beats.push(peak.height);
+        self.last = Some(peak);
+        self.missed = None;
+    }
+}
