@@ -1,0 +1,72 @@
+//! No secret shows in `Debug`: every public type that holds one is formatted and searched for its bytes.
+#![cfg(all(feature = "elgamal", feature = "pake"))]
+#![expect(clippy::unwrap_used, reason = "a test's own values")]
+
+#[path = "common/fixed.rs"]
+mod fixed;
+
+use std::fmt::Debug;
+
+use fixed::Fixed;
+use vitalward_crypto::{AeadKey, Prk, Purpose, Secret, elgamal, exchange, identity, pake::Pake, purpose::*};
+
+/// Any three neighbours of these in the text are a leak, whether as text, hexadecimal or a list of numbers.
+const BYTES: [u8; 64] = *b"q7#vz!m2@k9$xw4%jf8^hb3&gd6*yc1(zu5)pn0_rt2+ls7=oe4-ai9~qx3;jv8?";
+
+#[test]
+fn no_secret_shows_its_bytes() {
+    clean(&secret::<TrafficKey>());
+    clean(&secret::<MacKey>());
+    clean(&secret::<GroupKey>());
+    clean(&secret::<WrapKey>());
+    clean(&secret::<ResumeKey>());
+    clean(&secret::<ConfirmKey>());
+    clean(&secret::<SharedSecret>());
+    clean(&secret::<PakeKey>());
+    clean(&secret::<ElGamalKey>());
+    clean(&secret::<Ed25519Key>());
+    clean(&secret::<DatabaseKey>());
+    clean(&Prk::from_secret(&secret::<GroupKey>()));
+    clean(&AeadKey::new(&secret::<TrafficKey>()));
+    clean(&identity::SigningKey::from_secret(&secret()));
+    clean(&exchange::Ephemeral::generate(&mut Fixed(&BYTES)));
+    clean(&Pake::start_a(&mut Fixed(&BYTES), &BYTES, b"a", b"b").0);
+    clean(&elgamal::SigningKey::from_secret(&secret()).unwrap());
+    clean(&elgamal::kem::Ephemeral::generate(&mut Fixed(&BYTES)));
+}
+
+#[test]
+fn the_search_finds_bytes_however_they_are_printed() {
+    assert!(leaks(&format!("{BYTES:?}")) && leaks(&format!("{BYTES:#?}")));
+    assert!(leaks(&format!("{BYTES:x?}")) && leaks(&format!("{BYTES:02X?}")));
+    assert!(leaks(&hex::encode(BYTES)) && leaks(&hex::encode_upper(&BYTES[20..24])));
+    assert!(leaks(&String::from_utf8_lossy(&BYTES)));
+    assert!(!leaks("Secret<GroupKey>(..)"));
+}
+
+fn clean(value: &impl Debug) {
+    for text in [format!("{value:?}"), format!("{value:#?}"), format!("{value:x?}")] {
+        assert!(!leaks(&text), "{text}");
+    }
+}
+
+fn leaks(text: &str) -> bool {
+    let text: String = text.to_lowercase().split_whitespace().collect();
+    BYTES.windows(3).any(|bytes| {
+        let list = |print: fn(&u8) -> String| bytes.iter().map(print).collect::<Vec<_>>().join(",");
+        let plain = String::from_utf8_lossy(bytes).into_owned();
+        [
+            plain,
+            hex::encode(bytes),
+            list(u8::to_string),
+            list(|b| format!("{b:x}")),
+            list(|b| format!("{b:02x}")),
+        ]
+        .iter()
+        .any(|print| text.contains(print))
+    })
+}
+
+fn secret<P: Purpose>() -> Secret<P> {
+    Secret::new(*BYTES.first_chunk().unwrap())
+}
