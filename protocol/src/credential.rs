@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crypto::{Secret, framed, identity, purpose, sha256};
+use crypto::{Secret, identity, purpose, sha256};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
@@ -103,13 +103,17 @@ impl LoginKey {
     pub fn from_secret(suite: Suite, bytes: [u8; 32]) -> Result<Self, Fault> {
         match suite {
             #[cfg(feature = "elgamal")]
-            Suite::Patient => crypto::elgamal::SigningKey::from_secret(&Secret::<purpose::ElGamalKey>::new(bytes))
-                .map(Self::ElGamal)
-                .map_err(|_| Fault::DeniedKey),
+            Suite::Patient => {
+                crypto::elgamal::SigningKey::from_secret(&Secret::<purpose::ElGamalKey>::new(bytes))
+                    .map(Self::ElGamal)
+                    .map_err(|_| Fault::DeniedKey)
+            }
             #[cfg(not(feature = "elgamal"))]
             Suite::Patient => Err(Fault::PeerSuite),
             Suite::Wearable => {
-                Ok(Self::Ed25519(identity::SigningKey::from_secret(&Secret::<purpose::Ed25519Key>::new(bytes))))
+                Ok(Self::Ed25519(identity::SigningKey::from_secret(&Secret::<purpose::Ed25519Key>::new(
+                    bytes,
+                ))))
             }
         }
     }
@@ -135,12 +139,18 @@ impl LoginKey {
     }
 
     /// Signs `parts` for `purpose`.
-    pub(crate) fn sign(&self, purpose: &str, parts: &[&[u8]], rng: &mut (impl CryptoRng + ?Sized)) -> Vec<u8> {
+    #[cfg_attr(not(feature = "elgamal"), expect(unused_variables, reason = "Ed25519 draws no randomness"))]
+    pub(crate) fn sign(
+        &self,
+        purpose: &str,
+        parts: &[&[u8]],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Vec<u8> {
         match self {
             #[cfg(feature = "elgamal")]
             Self::ElGamal(key) => {
                 let own = self.verifying_key().key_id();
-                key.sign(purpose, own.as_bytes(), &framed(purpose, parts), rng).to_bytes().to_vec()
+                key.sign(purpose, own.as_bytes(), &crypto::framed(purpose, parts), rng).to_bytes().to_vec()
             }
             Self::Ed25519(key) => key.sign(purpose, parts).to_bytes().to_vec(),
         }
@@ -165,9 +175,9 @@ impl LoginVerifyingKey {
     pub fn from_bytes(suite: Suite, bytes: &[u8]) -> Result<Self, Fault> {
         match suite {
             #[cfg(feature = "elgamal")]
-            Suite::Patient => {
-                crypto::elgamal::VerifyingKey::from_bytes(bytes).map(Self::ElGamal).map_err(|_| Fault::DeniedKey)
-            }
+            Suite::Patient => crypto::elgamal::VerifyingKey::from_bytes(bytes)
+                .map(Self::ElGamal)
+                .map_err(|_| Fault::DeniedKey),
             #[cfg(not(feature = "elgamal"))]
             Suite::Patient => Err(Fault::PeerSuite),
             Suite::Wearable => {
@@ -211,8 +221,9 @@ impl LoginVerifyingKey {
     pub(crate) fn verify(&self, purpose: &str, parts: &[&[u8]], signature: &[u8]) -> Result<(), Fault> {
         let verified = match self {
             #[cfg(feature = "elgamal")]
-            Self::ElGamal(key) => crypto::elgamal::Signature::from_bytes(signature)
-                .and_then(|s| key.verify(purpose, self.key_id().as_bytes(), &framed(purpose, parts), &s)),
+            Self::ElGamal(key) => crypto::elgamal::Signature::from_bytes(signature).and_then(|s| {
+                key.verify(purpose, self.key_id().as_bytes(), &crypto::framed(purpose, parts), &s)
+            }),
             Self::Ed25519(key) => {
                 identity::Signature::from_bytes(signature).and_then(|s| key.verify(purpose, parts, &s))
             }

@@ -136,7 +136,9 @@ pub enum Refusal {
     #[error("another gateway answers at this address; check --doctor_id and --gateway")]
     OtherGateway,
     /// Not enrolled, or with another key, or revoked; these look the same on purpose.
-    #[error("this computer is not paired with the gateway; ask the clinic for a code and start with --pair CODE")]
+    #[error(
+        "this computer is not paired with the gateway; ask the clinic for a code and start with --pair CODE"
+    )]
     NotPaired,
     /// The clocks differ too much.
     #[error(
@@ -164,10 +166,14 @@ pub enum Refusal {
         tries_left: u8,
     },
     /// A code for somebody else.
-    #[error("this code was made for another patient or kind of device; leave --id out, or ask the clinic for the right code")]
+    #[error(
+        "this code was made for another patient or kind of device; leave --id out, or ask the clinic for the right code"
+    )]
     CodeForAnother,
     /// Another computer holds this patient's place.
-    #[error("this patient is paired with another computer; if it was replaced or lost, ask the clinic for: gateway pair --patient ID --replace")]
+    #[error(
+        "this patient is paired with another computer; if it was replaced or lost, ask the clinic for: gateway pair --patient ID --replace"
+    )]
     PairedElsewhere {
         /// When that computer was paired.
         since: UnixMillis,
@@ -190,9 +196,10 @@ impl Fault {
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         Some(match self {
-            Self::PeerFrame(_) | Self::PeerMalformed(_) | Self::PeerOutOfOrder { .. } | Self::PeerLimit(_) => {
-                Refusal::Protocol
-            }
+            Self::PeerFrame(_)
+            | Self::PeerMalformed(_)
+            | Self::PeerOutOfOrder { .. }
+            | Self::PeerLimit(_) => Refusal::Protocol,
             Self::PeerVersion(_) => Refusal::Version { supported: crate::VERSION },
             Self::PeerSuite => Refusal::Suite,
             Self::DeniedOtherGateway => Refusal::OtherGateway,
@@ -201,7 +208,9 @@ impl Fault {
                 gateway: *gateway,
                 tolerance_ms: u32::try_from(tolerance.as_millis()).unwrap_or(u32::MAX),
             },
-            Self::DeniedReplay | Self::DeniedUnknown | Self::DeniedKey | Self::DeniedProof => Refusal::NotPaired,
+            Self::DeniedReplay | Self::DeniedUnknown | Self::DeniedKey | Self::DeniedProof => {
+                Refusal::NotPaired
+            }
             Self::DeniedToken => Refusal::Token,
             Self::DeniedCodeUnknown => Refusal::CodeUnknown,
             Self::DeniedCodeWrong { tries_left } => Refusal::CodeWrong { tries_left: *tries_left },

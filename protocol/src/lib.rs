@@ -1,15 +1,35 @@
-//! stub
+//! The Vitalward conversation as values. `no_std` + alloc, deterministic: no socket, no clock, no randomness of its own;
+//! bytes and `now` go in, bytes and events come out.
+//!
+//! Where to look:
+//! - what is on the wire: [`opcode`], [`frame`], [`message`]; byte by byte in `docs/protocol.md`
+//! - how a session begins: [`pairing`] once, then [`handshake`] (full login) or [`handshake::resume`]
+//! - what a session does: [`session`] (records), [`vitals`], [`alert`] (alerts and receipts), [`group`] (broadcast key)
+//! - one connection put together: [`endpoint`]
+//!
+//! A vitals sample enters here as [`endpoint::gateway::Event::Vitals`] and leaves to the gateway's ward; an alert leaves
+//! [`group::GroupOwner::seal`] and comes out of [`endpoint::client::Event::Alert`].
 #![no_std]
 extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
+
 pub mod alert;
 mod codec;
 pub mod credential;
+pub mod endpoint;
 pub mod error;
 pub mod frame;
+pub mod group;
+pub mod handshake;
 pub mod id;
+pub mod message;
 pub mod opcode;
+pub mod pairing;
+pub mod replay;
+pub mod session;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod time;
 pub mod vitals;
 

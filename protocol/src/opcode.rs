@@ -63,6 +63,8 @@ opcodes! {
     Vitals = 70,
     /// VITALS_ACK, gateway to client, record: what is committed.
     VitalsAck = 71,
+    /// DEVICE_STATUS, client to gateway, record: a wearable's cadence, battery and firmware.
+    DeviceStatus = 72,
     /// HEARTBEAT, both ways, record.
     Heartbeat = 80,
     /// ERROR, gateway to client, clear: why the conversation cannot go on.
@@ -75,8 +77,8 @@ mod tests {
 
     #[test]
     fn numbers_are_pinned() {
-        let pinned =
-            [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 20, 30, 40, 41, 50, 60, 70, 71, 80, 90].map(Opcode::from_number);
+        let pinned = [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 20, 30, 40, 41, 50, 60, 70, 71, 72, 80, 90]
+            .map(Opcode::from_number);
         assert_eq!(pinned.map(Option::unwrap).as_slice(), Opcode::ALL);
         let known = (0..=u8::MAX).filter(|n| Opcode::from_number(*n).is_some()).count();
         assert_eq!(known, Opcode::ALL.len());

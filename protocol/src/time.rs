@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn durations_read_like_a_person_says_them() {
-        let said = [(412, "0.4 s"), (12_900, "12 s"), (185_000, "3 min"), (7_200_000, "2 h"), (200_000_000, "2 d")];
+        let said =
+            [(412, "0.4 s"), (12_900, "12 s"), (185_000, "3 min"), (7_200_000, "2 h"), (200_000_000, "2 d")];
         for (ms, text) in said {
             assert_eq!(Readable(Duration::from_millis(ms)).to_string(), text);
         }

@@ -249,7 +249,10 @@ impl UnverifiedBatch {
             limit(sample.quantities.len() <= MAX_QUANTITIES, "at most 32 quantities in a sample")?;
             for quantity in &sample.quantities {
                 let code_fits = !matches!(&quantity.code, Code::Loinc(code) if !is_short_text(code));
-                limit(code_fits && is_short_text(&quantity.unit), "codes and units have 1 to 24 printable characters")?;
+                limit(
+                    code_fits && is_short_text(&quantity.unit),
+                    "codes and units have 1 to 24 printable characters",
+                )?;
                 limit(quantity.value.exponent.unsigned_abs() <= 9, "decimal exponents are -9 to 9")?;
             }
         }
@@ -295,7 +298,10 @@ mod tests {
             taken: SampleTime { since_boot_ms: 1_000, wall: None },
             simulated: true,
             quality: 90,
-            quantities: vec![KnownQuantity::HEART_RATE.measured(72, 0), KnownQuantity::SPO2.measured(975, -1)],
+            quantities: vec![
+                KnownQuantity::HEART_RATE.measured(72, 0),
+                KnownQuantity::SPO2.measured(975, -1),
+            ],
         }
     }
 
@@ -336,8 +342,11 @@ mod tests {
 
     #[test]
     fn an_unknown_quantity_is_carried() {
-        let lactate =
-            Quantity { code: Code::Loinc("2524-7".into()), unit: "mmol/L".into(), value: Decimal { mantissa: 11, exponent: -1 } };
+        let lactate = Quantity {
+            code: Code::Loinc("2524-7".into()),
+            unit: "mmol/L".into(),
+            value: Decimal { mantissa: 11, exponent: -1 },
+        };
         let batch = received(vec![Sample { quantities: vec![lactate.clone()], ..sample(1) }]).unwrap();
         assert_eq!(batch.samples[0].quantities, [lactate]);
     }

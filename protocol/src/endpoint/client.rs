@@ -1,0 +1,326 @@
+//! A client's end of a connection, from HELLO or RESUME to the end of the session. It trusts only the pinned gateway.
+
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+
+use crypto::{Secret, purpose};
+use rand_core::CryptoRng;
+
+use super::{LOGIN_LIMIT, Link, SILENCE_LIMIT};
+use crate::{
+    alert::{Alert, Audience, UnverifiedAlert},
+    codec,
+    credential::{ClientIdentity, PinnedGateway},
+    error::{Fault, Refusal},
+    frame::{self, Frame},
+    group::{Epoch, GroupMember},
+    handshake::{
+        Channel, Established,
+        initiator::{AwaitConfirmation, AwaitReply},
+        resume::{AwaitResumeReply, Ticket},
+    },
+    id::{Seq, SessionId},
+    message::{Farewell, FromClient, ToClient},
+    opcode::Opcode,
+    session::Session,
+    time::{ClockFlag, Monotonic, Now, UnixMillis},
+};
+
+/// What happened on the connection.
+#[derive(Debug)]
+pub enum Event {
+    /// The gateway is the pinned one and knows this client.
+    Established {
+        /// The session.
+        session: SessionId,
+        /// Whether a token opened it.
+        resumed: bool,
+        /// The gateway's clock, verified.
+        gateway_time: UnixMillis,
+    },
+    /// Keep this: it opens the next session without a full login. It works once.
+    Ticket {
+        /// Token and key.
+        ticket: Ticket,
+        /// When it ceases to work.
+        expires: UnixMillis,
+    },
+    /// Broadcasts of this epoch can be opened from now on.
+    GroupKey(Epoch),
+    /// An alert of the pinned gateway, signature checked. Show it unless its id was seen before; send a receipt
+    /// either way.
+    Alert {
+        /// The alert.
+        alert: Alert,
+        /// The group epoch it came under; `None` if it came in this patient's own session.
+        epoch: Option<Epoch>,
+    },
+    /// A broadcast that could not be opened or believed. The gateway will miss the receipt and send it again.
+    AlertRefused(Fault),
+    /// Everything up to this number is committed at the gateway.
+    VitalsAcked(Seq),
+    /// The gateway's clock, from a record.
+    GatewayTime(UnixMillis),
+    /// The gateway ended the session on purpose.
+    Disconnected(Farewell),
+    /// The conversation is over because of this.
+    Closed(Fault),
+}
+
+#[derive(Debug)]
+enum State {
+    Resuming(AwaitResumeReply),
+    AwaitReply(AwaitReply),
+    AwaitConfirmation(AwaitConfirmation),
+    Established { session: Session, group: GroupMember, resume: Secret<purpose::ResumeKey> },
+    Closed,
+}
+
+impl State {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Resuming(_) => "waiting for RESUME_REPLY",
+            Self::AwaitReply(_) => "waiting for HELLO_REPLY",
+            Self::AwaitConfirmation(_) => "waiting for KEY_VERIFICATION",
+            Self::Established { .. } => "in session",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// One connection as a client sees it.
+#[derive(Debug)]
+pub struct ClientEndpoint {
+    identity: Arc<ClientIdentity>,
+    pinned: PinnedGateway,
+    channel: Channel,
+    clock: ClockFlag,
+    link: Link,
+    state: State,
+    events: VecDeque<Event>,
+}
+
+impl ClientEndpoint {
+    /// A fresh connection to the pinned gateway: resumes with a ticket if there is one, else logs in fully.
+    ///
+    /// # Errors
+    /// [`Fault::PeerSuite`] if this build or channel has no suite for the identity.
+    pub fn connect(
+        identity: Arc<ClientIdentity>,
+        pinned: PinnedGateway,
+        ticket: Option<Ticket>,
+        channel: Channel,
+        clock: ClockFlag,
+        now: Now,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Self, Fault> {
+        let link = Link::new(now);
+        let events = VecDeque::new();
+        let mut endpoint = Self { identity, pinned, channel, clock, link, state: State::Closed, events };
+        match ticket {
+            Some(ticket) => {
+                let identity = Arc::clone(&endpoint.identity);
+                let (state, resume) = AwaitResumeReply::start(identity, ticket, channel, clock, now, rng);
+                endpoint.state = State::Resuming(state);
+                endpoint.link.send(frame::encode(Opcode::Resume, &resume), now);
+            }
+            None => endpoint.log_in(now, rng)?,
+        }
+        Ok(endpoint)
+    }
+
+    fn log_in(&mut self, now: Now, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(), Fault> {
+        let identity = Arc::clone(&self.identity);
+        let (state, hello) =
+            AwaitReply::start(identity, self.pinned.clone(), self.channel, self.clock, now, rng)?;
+        self.state = State::AwaitReply(state);
+        self.link.send(frame::encode(Opcode::Hello, &hello), now);
+        Ok(())
+    }
+
+    /// Takes bytes from the gateway.
+    pub fn handle_bytes(&mut self, bytes: &[u8], now: Now, rng: &mut (impl CryptoRng + ?Sized)) {
+        if self.is_closed() {
+            return;
+        }
+        self.link.hear(bytes, now);
+        while !self.is_closed() {
+            let handled = match self.link.reader.next_frame() {
+                Ok(Some(frame)) => self.handle_frame(&frame, now, rng),
+                Ok(None) => return,
+                Err(fault) => Err(fault.into()),
+            };
+            if let Err(fault) = handled {
+                self.close(fault);
+            }
+        }
+    }
+
+    fn handle_frame(
+        &mut self,
+        frame: &Frame,
+        now: Now,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), Fault> {
+        let out_of_order = Fault::PeerOutOfOrder { opcode: frame.opcode, state: self.state.name() };
+        match (core::mem::replace(&mut self.state, State::Closed), frame.opcode) {
+            (State::Established { session, group, resume }, opcode) => {
+                self.state = State::Established { session, group, resume };
+                if opcode == Opcode::EncMsg {
+                    self.handle_broadcast(&frame.body)
+                } else {
+                    self.handle_record(frame, now)
+                }
+            }
+            (State::Resuming(_), Opcode::Error) if refusal(frame) == Refusal::Token => self.log_in(now, rng),
+            (_, Opcode::Error) => Err(Fault::Refused(refusal(frame))),
+            (State::Resuming(state), Opcode::ResumeReply) => {
+                let established = state.handle_reply(&frame.body, now)?;
+                self.establish(established);
+                Ok(())
+            }
+            (State::AwaitReply(state), Opcode::HelloReply) => {
+                let (state, proof) = state.handle_reply(&frame.body, rng)?;
+                self.link.send(frame::encode(Opcode::KeyVerification, &proof), now);
+                self.state = State::AwaitConfirmation(state);
+                Ok(())
+            }
+            (State::AwaitConfirmation(state), Opcode::KeyVerification) => {
+                let established = state.handle_confirmation(frame, now)?;
+                self.establish(established);
+                Ok(())
+            }
+            _ => Err(out_of_order),
+        }
+    }
+
+    fn establish(&mut self, established: Established) {
+        let Established { session, wrap, resume, resumed, peer_time, .. } = established;
+        let group = GroupMember::new(self.pinned.gateway, &wrap);
+        let session_id = session.id();
+        self.link.allow_large_frames();
+        self.state = State::Established { session, group, resume };
+        self.events.push_back(Event::Established { session: session_id, resumed, gateway_time: peer_time });
+    }
+
+    fn handle_record(&mut self, record: &Frame, now: Now) -> Result<(), Fault> {
+        let State::Established { session, group, resume } = &mut self.state else { return Ok(()) };
+        let Some(plaintext) = session.open(record, now)? else { return Ok(()) };
+        let event = match ToClient::decode(record.opcode, &plaintext)? {
+            ToClient::Token(said) => Event::Ticket {
+                ticket: Ticket { token: said.token, key: resume.duplicate() },
+                expires: said.expires,
+            },
+            ToClient::GroupKey(key) => Event::GroupKey(group.handle_key(&key)?),
+            ToClient::DirectMsg(alert) => {
+                Event::Alert { alert: alert.verify(&self.pinned.alerts)?, epoch: None }
+            }
+            ToClient::VitalsAck(seq) => Event::VitalsAcked(seq),
+            ToClient::Heartbeat(time) => Event::GatewayTime(time),
+            ToClient::Disconnect(farewell) => {
+                self.state = State::Closed;
+                Event::Disconnected(farewell)
+            }
+        };
+        self.events.push_back(event);
+        Ok(())
+    }
+
+    fn handle_broadcast(&mut self, body: &[u8]) -> Result<(), Fault> {
+        let State::Established { group, .. } = &mut self.state else { return Ok(()) };
+        let believed = group.open(body).and_then(|(epoch, bytes)| {
+            let alert = UnverifiedAlert::decode(&bytes)
+                .map_err(|_| Fault::PeerMalformed(Opcode::EncMsg))?
+                .verify(&self.pinned.alerts)?;
+            // A member could seal somebody's private alert for the whole group; its signature says it is not for it.
+            if alert.audience() != Audience::Ward {
+                return Err(Fault::PeerLimit("only alerts for the ward travel under the group key"));
+            }
+            Ok((epoch, alert))
+        });
+        self.events.push_back(match believed {
+            Ok((epoch, alert)) => Event::Alert { alert, epoch: Some(epoch) },
+            Err(fault) => Event::AlertRefused(fault),
+        });
+        Ok(())
+    }
+
+    /// Says something in an established session; nothing is sent in any other state.
+    ///
+    /// # Errors
+    /// [`Fault::LocalSessionSpent`] if it cannot be sealed, [`Fault::PeerLimit`] if it is too long.
+    pub fn say(&mut self, message: &FromClient<'_>, now: Now) -> Result<(), Fault> {
+        if let State::Established { session, .. } = &mut self.state {
+            let (opcode, body) = message.encode();
+            let record = session.seal(opcode, &body, now)?;
+            self.link.send(record, now);
+        }
+        Ok(())
+    }
+
+    /// Ends an established session on purpose.
+    pub fn disconnect(&mut self, farewell: Farewell, now: Now) {
+        let said = self.say(&FromClient::Disconnect(farewell), now);
+        self.state = State::Closed;
+        self.events.extend(said.err().map(Event::Closed));
+    }
+
+    fn close(&mut self, fault: Fault) {
+        self.state = State::Closed;
+        self.events.push_back(Event::Closed(fault));
+    }
+
+    /// Whether a session is established.
+    #[must_use]
+    pub const fn is_established(&self) -> bool {
+        matches!(self.state, State::Established { .. })
+    }
+
+    /// Whether the conversation is over.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Monotonic> {
+        match &self.state {
+            State::Closed => None,
+            State::Established { .. } => Some(self.link.heartbeat_due().min(self.link.silence_due())),
+            _ => Some(self.link.last_heard + LOGIN_LIMIT),
+        }
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Now) {
+        match &self.state {
+            State::Closed => {}
+            State::Established { .. } => {
+                if now.mono >= self.link.silence_due() {
+                    self.close(Fault::PeerSilent(SILENCE_LIMIT));
+                } else if now.mono >= self.link.heartbeat_due()
+                    && let Err(fault) = self.say(&FromClient::Heartbeat, now)
+                {
+                    self.close(fault);
+                }
+            }
+            _ if now.mono >= self.link.last_heard + LOGIN_LIMIT => self.close(Fault::PeerSlow),
+            _ => {}
+        }
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The next bytes for the gateway.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.link.outgoing.pop_front()
+    }
+}
+
+/// What an ERROR frame says; one that cannot be read says that the sides do not understand each other.
+pub(super) fn refusal(frame: &Frame) -> Refusal {
+    codec::decode(&frame.body).unwrap_or(Refusal::Protocol)
+}
