@@ -3,11 +3,11 @@
 //!
 //! | for | use | which is |
 //! |---|---|---|
-//! | a patient's login | [`elgamal`] (feature `elgamal`) | ElGamal signatures, 3072-bit p, 256-bit q |
-//! | a patient's session key | [`elgamal::kem`] (feature `elgamal`) | ElGamal KEM in ffdhe3072, ephemeral on both sides |
-//! | a wearable's login, alerts, receipts | [`identity`] | Ed25519, strict |
-//! | a wearable's session key, resumption | [`exchange`] | X25519, ephemeral |
-//! | a pairing code | [`pake`] (feature `pake`) | SPAKE2 over the Ed25519 group |
+//! | a patient's login | `elgamal` (feature `elgamal`) | ElGamal signatures, 3072-bit p, 256-bit q |
+//! | a patient's session key | `elgamal::kem` (feature `elgamal`) | ElGamal KEM in ffdhe3072, ephemeral on both sides |
+//! | a wearable's login, alerts, receipts | `identity` | Ed25519, strict |
+//! | a wearable's session key, resumption | `exchange` | X25519, ephemeral |
+//! | a pairing code | `pake` (feature `pake`) | SPAKE2 over the Ed25519 group |
 //! | keys from a secret | [`Prk`] | HKDF-SHA256 |
 //! | records, broadcasts, wrapped keys | [`AeadKey`] | AES-256-GCM |
 //! | proof of a shared key | [`mac()`], [`verify_mac`] | HMAC-SHA256 |

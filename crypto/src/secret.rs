@@ -16,6 +16,13 @@ pub trait Purpose {
 }
 
 /// `N` secret bytes with one purpose.
+///
+/// A key for one thing does not pass as a key for another:
+/// ```compile_fail,E0308
+/// use vitalward_crypto::{Secret, identity::SigningKey, purpose::GroupKey};
+/// let key = Secret::<GroupKey>::new([7; 32]);
+/// SigningKey::from_secret(&key);
+/// ```
 pub struct Secret<P, const N: usize = 32> {
     bytes: Box<[u8; N]>,
     purpose: PhantomData<fn() -> P>,

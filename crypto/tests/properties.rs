@@ -13,7 +13,7 @@ fn short() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
     fn framing_is_injective(a in vec(short(), 0..4), b in vec(short(), 0..4)) {
@@ -84,7 +84,7 @@ proptest! {
 
 proptest! {
     // Each case costs several exponentiations.
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
 
     #[test]
     fn elgamal_accepts_its_own_and_nothing_else(
