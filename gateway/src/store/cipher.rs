@@ -1,0 +1,62 @@
+//! Opens the encrypted database: key, durability, migrations. It knows no table; from here a connection goes to a
+//! [`lane`](super::lane).
+
+use std::{path::Path, time::Duration};
+
+use crypto::{Secret, purpose};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+use zeroize::Zeroizing;
+
+use super::error::StoreError;
+
+/// Each runs once, in order; one that was released never changes.
+const STEPS: &[M<'_>] = &[M::up(include_str!("migrations/0001-first.sql"))];
+const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
+
+/// Opens the database for writing, creates it if it is not there, and brings its tables up to date.
+pub(super) fn writer(path: &Path, key: &Secret<purpose::DatabaseKey>) -> Result<Connection, StoreError> {
+    let mut db = open(path, key, OpenFlags::SQLITE_OPEN_CREATE)?;
+    db.pragma_update_and_check(None, "journal_mode", "WAL", |row| match row.get_ref(0)?.as_str()? {
+        "wal" => Ok(()),
+        other => Err(rusqlite::Error::InvalidParameterName(format!("journal mode {other}"))),
+    })?;
+    // In WAL mode, FULL syncs the log at every commit; without it a power cut takes back what was acknowledged.
+    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")?;
+    MIGRATIONS.to_latest(&mut db)?;
+    Ok(db)
+}
+
+/// Opens the database, which is there already, for reading only.
+pub(super) fn reader(path: &Path, key: &Secret<purpose::DatabaseKey>) -> Result<Connection, StoreError> {
+    let db = open(path, key, OpenFlags::empty())?;
+    db.execute_batch("PRAGMA query_only = ON")?;
+    Ok(db)
+}
+
+fn open(path: &Path, key: &Secret<purpose::DatabaseKey>, more: OpenFlags) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let db = Connection::open_with_flags(path, flags)?;
+    let mut hex = Zeroizing::new([0; 64]);
+    hex::encode_to_slice(key.expose(), &mut *hex).map_err(|_| StoreError::WrongKey)?;
+    let hex = str::from_utf8(&*hex).map_err(|_| StoreError::WrongKey)?;
+    db.execute_batch(&Zeroizing::new(format!("PRAGMA key = \"x'{hex}'\"")))?;
+    db.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF")?;
+    db.busy_timeout(Duration::from_secs(5))?;
+    db.set_prepared_statement_cache_capacity(64);
+    // The key is first used by the first read.
+    match db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => Err(StoreError::WrongKey),
+        other => Ok(other.map(|()| db)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_migrations_are_valid() {
+        MIGRATIONS.validate().unwrap();
+    }
+}

@@ -1,0 +1,239 @@
+//! Who may log in. A binding (client, key, patient) is made pending by a pairing and becomes active with the first
+//! full login under the new key; only then the older one is replaced. It does not judge a login.
+
+use crypto::identity::VerifyingKey;
+use protocol::{
+    credential::{LoginVerifyingKey, PinnedClient},
+    id::{ClientId, KeyId, PatientId, WearableName},
+    time::UnixMillis,
+};
+use rusqlite::{Row, params};
+
+use super::{
+    column::{Millis, Text, client_id, damaged, optional_time, text, time},
+    error::StoreError,
+    ledger::{Ledger, View},
+};
+
+/// Where a binding stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Paired, but not logged in yet with the new key.
+    Pending,
+    /// May log in.
+    Active,
+    /// Taken back by a person.
+    Revoked(UnixMillis),
+}
+
+/// A client and what the gateway knows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolledClient {
+    /// Its id and keys.
+    pub pinned: PinnedClient,
+    /// The name that a person gave to a wearable.
+    pub name: Option<WearableName>,
+    /// The patient: itself, or the one who wears it.
+    pub patient: PatientId,
+    /// When it became active; for a pending one, when it was paired.
+    pub paired_at: UnixMillis,
+    /// When it was last connected.
+    pub last_seen: Option<UnixMillis>,
+    /// Whether it may log in.
+    pub standing: Standing,
+}
+
+impl View<'_> {
+    /// The binding of a client that may log in.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn client(&self, id: &ClientId) -> Result<Option<EnrolledClient>, StoreError> {
+        self.client_in("active", id)
+    }
+
+    /// The binding of a client that waits for its first login. The active one, if any, stands until then.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn pending_client(&self, id: &ClientId) -> Result<Option<EnrolledClient>, StoreError> {
+        self.client_in("pending", id)
+    }
+
+    /// All clients: patients first, by id; pending, active and revoked ones.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn clients(&self) -> Result<Vec<EnrolledClient>, StoreError> {
+        self.all(
+            "SELECT * FROM bindings WHERE doctor = ?1 AND state <> 'replaced' ORDER BY kind, client, binding",
+            [Text(self.doctor)],
+            stored_client,
+        )?
+        .into_iter()
+        .map(StoredClient::parse)
+        .collect()
+    }
+
+    fn client_in(&self, state: &str, id: &ClientId) -> Result<Option<EnrolledClient>, StoreError> {
+        self.first(
+            "SELECT * FROM bindings WHERE doctor = ?1 AND kind = ?2 AND client = ?3 AND state = ?4",
+            params![Text(self.doctor), Text(id.kind()), Text(id), state],
+            stored_client,
+        )?
+        .map(StoredClient::parse)
+        .transpose()
+    }
+
+    /// Refuses if a patient has an active client.
+    pub(super) fn refuse_if_paired(&self, patient: &PatientId) -> Result<(), StoreError> {
+        match self.client(&ClientId::Patient(patient.clone()))? {
+            Some(EnrolledClient { paired_at, last_seen, .. }) => {
+                Err(StoreError::AlreadyPaired { since: paired_at, last_seen })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Ledger<'_> {
+    /// Pins a client that proved to know the code of the open offer `selector`, until its first login. An earlier
+    /// pending binding of the same client gives way.
+    ///
+    /// # Errors
+    /// [`StoreError::NoOpenOffer`] if none is open, or it is for another kind of client or patient.
+    pub fn enrol_pending(
+        &self,
+        client: &PinnedClient,
+        name: Option<&WearableName>,
+        selector: &str,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let (offer_row, patient) = self.open_offer_for(&client.id, selector, now)?;
+        let id = params![Text(self.doctor), Text(client.id.kind()), Text(&client.id)];
+        self.execute(
+            "DELETE FROM bindings WHERE doctor = ?1 AND kind = ?2 AND client = ?3 AND state = 'pending'",
+            id,
+        )?;
+        self.insert(
+            "INSERT INTO bindings
+                 (doctor, kind, client, state, key_id, login_key, receipt_key, name, patient, offer, paired_at)
+             VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                Text(self.doctor),
+                Text(client.id.kind()),
+                Text(&client.id),
+                Text(client.login.key_id()),
+                client.login.to_bytes(),
+                client.receipts.as_ref().map(VerifyingKey::to_bytes),
+                name.map(Text),
+                Text(patient),
+                offer_row,
+                Millis(now),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Makes the pending binding of this client and key the active one: the older one is replaced, its tokens are
+    /// deleted, the offer is used up.
+    ///
+    /// # Errors
+    /// [`StoreError::NotPending`] if it is not pending, or its offer was used, cancelled or has expired;
+    /// [`StoreError::AlreadyPaired`] if the patient was paired meanwhile and the offer does not replace.
+    pub fn confirm_enrolment(&self, id: &ClientId, key: KeyId, now: UnixMillis) -> Result<(), StoreError> {
+        let pending = self.first(
+            "SELECT binding, offer, replaces FROM bindings JOIN offers USING (offer)
+             WHERE bindings.doctor = ?1 AND bindings.kind = ?2 AND client = ?3 AND state = 'pending' AND key_id = ?4
+               AND outcome IS NULL AND expires > ?5",
+            params![Text(self.doctor), Text(id.kind()), Text(id), Text(key), Millis(now)],
+            |row| Ok((row.get::<_, i64>("binding")?, row.get::<_, i64>("offer")?, row.get("replaces")?)),
+        )?;
+        let (binding, offer, replaces) = pending.ok_or(StoreError::NotPending)?;
+        if let (ClientId::Patient(patient), false) = (id, replaces) {
+            self.refuse_if_paired(patient)?;
+        }
+        self.execute(
+            "UPDATE bindings SET state = 'replaced', ended_at = coalesce(ended_at, ?4)
+             WHERE doctor = ?1 AND kind = ?2 AND client = ?3 AND state IN ('active', 'revoked')",
+            params![Text(self.doctor), Text(id.kind()), Text(id), Millis(now)],
+        )?;
+        self.execute(
+            "UPDATE bindings SET state = 'active', paired_at = ?2, last_seen = ?2 WHERE binding = ?1",
+            params![binding, Millis(now)],
+        )?;
+        self.delete_tokens(id)?;
+        self.use_up_offer(offer, now)
+    }
+
+    /// Takes back a client's right to log in, with its tokens and any pending binding.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownClient`] if it has none.
+    pub fn revoke(&self, id: &ClientId, now: UnixMillis) -> Result<(), StoreError> {
+        let client = params![Text(self.doctor), Text(id.kind()), Text(id)];
+        let pending = self.execute(
+            "DELETE FROM bindings WHERE doctor = ?1 AND kind = ?2 AND client = ?3 AND state = 'pending'",
+            client,
+        )?;
+        let active = self.execute(
+            "UPDATE bindings SET state = 'revoked', ended_at = ?4
+             WHERE doctor = ?1 AND kind = ?2 AND client = ?3 AND state = 'active'",
+            params![Text(self.doctor), Text(id.kind()), Text(id), Millis(now)],
+        )?;
+        self.delete_tokens(id)?;
+        if pending + active == 0 { Err(StoreError::UnknownClient) } else { Ok(()) }
+    }
+
+    /// Notes that a client is connected now.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownClient`] if it is not active.
+    pub fn seen(&self, id: &ClientId, now: UnixMillis) -> Result<(), StoreError> {
+        let noted = self.execute(
+            "UPDATE bindings SET last_seen = ?4
+             WHERE doctor = ?1 AND kind = ?2 AND client = ?3 AND state = 'active'",
+            params![Text(self.doctor), Text(id.kind()), Text(id), Millis(now)],
+        )?;
+        if noted == 0 { Err(StoreError::UnknownClient) } else { Ok(()) }
+    }
+}
+
+/// A row whose keys are still bytes.
+struct StoredClient {
+    id: ClientId,
+    login_key: Vec<u8>,
+    receipt_key: Option<[u8; 32]>,
+    name: Option<WearableName>,
+    patient: PatientId,
+    paired_at: UnixMillis,
+    last_seen: Option<UnixMillis>,
+    standing: Standing,
+}
+
+fn stored_client(row: &Row<'_>) -> rusqlite::Result<StoredClient> {
+    Ok(StoredClient {
+        id: client_id(row)?,
+        login_key: row.get("login_key")?,
+        receipt_key: row.get("receipt_key")?,
+        name: row.get::<_, Option<Text<_>>>("name")?.map(|name| name.0),
+        patient: text(row, "patient")?,
+        paired_at: time(row, "paired_at")?,
+        last_seen: optional_time(row, "last_seen")?,
+        standing: match row.get_ref("state")?.as_str()? {
+            "pending" => Standing::Pending,
+            "active" => Standing::Active,
+            _ => Standing::Revoked(time(row, "ended_at")?),
+        },
+    })
+}
+
+impl StoredClient {
+    fn parse(self) -> Result<EnrolledClient, StoreError> {
+        let Self { id, login_key, receipt_key, name, patient, paired_at, last_seen, standing } = self;
+        let login = LoginVerifyingKey::from_bytes(id.kind().suite(), &login_key).map_err(damaged)?;
+        let receipts = receipt_key.map(|key| VerifyingKey::from_bytes(&key)).transpose().map_err(damaged)?;
+        let pinned = PinnedClient { id, login, receipts };
+        Ok(EnrolledClient { pinned, name, patient, paired_at, last_seen, standing })
+    }
+}

@@ -1,0 +1,179 @@
+//! Open invitations to pair. A guess at an offer's code is spent here, and committed, before the gateway answers it;
+//! an offer serves one client once. It does not draw codes or run the PAKE.
+
+use crypto::{Purpose, Secret};
+use protocol::{
+    credential::ClientKind,
+    id::{ClientId, PatientId},
+    time::UnixMillis,
+};
+use rusqlite::{Row, params};
+
+use super::{
+    column::{Millis, Text, kind, text, time},
+    error::StoreError,
+    ledger::{Ledger, View},
+};
+
+/// The purpose of the last six characters of a pairing code.
+#[derive(Debug)]
+pub enum PairingPassword {}
+
+impl Purpose for PairingPassword {
+    const NAME: &'static str = "PairingPassword";
+}
+
+/// An offer to pair one client.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The public part of the code, three characters: tells open offers apart.
+    pub selector: String,
+    /// The secret part of the code, six ASCII characters.
+    pub password: Secret<PairingPassword, 6>,
+    /// The kind of client that it is for.
+    pub kind: ClientKind,
+    /// The patient, or the one who will wear the device.
+    pub patient: PatientId,
+    /// Whether it may take the place of the patient's active client.
+    pub replaces: bool,
+    /// When it was made.
+    pub created: UnixMillis,
+    /// The first moment at which it is closed.
+    pub expires: UnixMillis,
+    /// Guesses that remain.
+    pub tries_left: u8,
+}
+
+impl View<'_> {
+    /// The offers that can still be used, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn open_offers(&self, now: UnixMillis) -> Result<Vec<Offer>, StoreError> {
+        self.all(
+            "SELECT * FROM offers WHERE doctor = ?1 AND outcome IS NULL AND expires > ?2 AND tries_left > 0
+             ORDER BY offer",
+            params![Text(self.doctor), Millis(now)],
+            offer,
+        )
+    }
+
+    /// The row and the patient of the open offer under which `client` may be enrolled.
+    pub(super) fn open_offer_for(
+        &self,
+        client: &ClientId,
+        selector: &str,
+        now: UnixMillis,
+    ) -> Result<(i64, PatientId), StoreError> {
+        // Its last guess may have been the right one.
+        let open = self.first(
+            "SELECT offer, patient FROM offers
+             WHERE doctor = ?1 AND selector = ?2 AND kind = ?3 AND outcome IS NULL AND expires > ?4",
+            params![Text(self.doctor), selector, Text(client.kind()), Millis(now)],
+            |row| Ok((row.get("offer")?, text(row, "patient")?)),
+        )?;
+        open.filter(|(_, patient)| !matches!(client, ClientId::Patient(id) if id != patient))
+            .ok_or(StoreError::NoOpenOffer)
+    }
+}
+
+impl Ledger<'_> {
+    /// Opens an offer. Those that have expired are closed on the way, with the enrolments that hang on them.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyPaired`] if the patient has an active client that the offer does not replace;
+    /// [`StoreError::SelectorTaken`] if an open offer has its selector.
+    pub fn create_offer(&self, offer: &Offer) -> Result<(), StoreError> {
+        if offer.kind == ClientKind::Patient && !offer.replaces {
+            self.refuse_if_paired(&offer.patient)?;
+        }
+        self.execute(
+            "UPDATE offers SET outcome = 'expired', closed_at = expires, password = NULL
+             WHERE outcome IS NULL AND expires <= ?1",
+            [Millis(offer.created)],
+        )?;
+        self.drop_orphaned_bindings()?;
+        let sql = "SELECT 1 FROM offers WHERE doctor = ?1 AND selector = ?2 AND outcome IS NULL";
+        if self.exists(sql, params![Text(self.doctor), offer.selector])? {
+            return Err(StoreError::SelectorTaken);
+        }
+        self.insert(
+            "INSERT INTO offers
+                 (doctor, selector, password, kind, patient, replaces, created, expires, tries_left)
+             VALUES (?1, ?2, CAST(?3 AS TEXT), ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                Text(self.doctor),
+                offer.selector,
+                offer.password.expose(),
+                Text(offer.kind),
+                Text(&offer.patient),
+                offer.replaces,
+                Millis(offer.created),
+                Millis(offer.expires),
+                offer.tries_left,
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Takes one guess off the open offer `selector` and gives the offer, with the guesses that then remain. `None`
+    /// if none is open or no guess remains.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn spend_guess(&self, selector: &str, now: UnixMillis) -> Result<Option<Offer>, StoreError> {
+        self.first(
+            "UPDATE offers SET tries_left = tries_left - 1
+             WHERE doctor = ?1 AND selector = ?2 AND outcome IS NULL AND expires > ?3 AND tries_left > 0
+             RETURNING *",
+            params![Text(self.doctor), selector, Millis(now)],
+            offer,
+        )
+    }
+
+    /// Closes the open offer `selector`; `false` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn cancel_offer(&self, selector: &str, now: UnixMillis) -> Result<bool, StoreError> {
+        let cancelled = self.execute(
+            "UPDATE offers SET outcome = 'cancelled', closed_at = ?3, password = NULL
+             WHERE doctor = ?1 AND selector = ?2 AND outcome IS NULL",
+            params![Text(self.doctor), selector, Millis(now)],
+        )?;
+        self.drop_orphaned_bindings()?;
+        Ok(cancelled > 0)
+    }
+
+    /// Closes an offer under which a client was enrolled.
+    pub(super) fn use_up_offer(&self, offer: i64, now: UnixMillis) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE offers SET outcome = 'used', closed_at = ?2, password = NULL WHERE offer = ?1",
+            params![offer, Millis(now)],
+        )?;
+        self.drop_orphaned_bindings()
+    }
+
+    fn drop_orphaned_bindings(&self) -> Result<(), StoreError> {
+        self.execute(
+            "DELETE FROM bindings WHERE state = 'pending'
+                 AND offer IN (SELECT offer FROM offers WHERE outcome IS NOT NULL)",
+            [],
+        )?;
+        Ok(())
+    }
+}
+
+fn offer(row: &Row<'_>) -> rusqlite::Result<Offer> {
+    let password = row.get_ref("password")?.as_str()?.as_bytes();
+    Ok(Offer {
+        selector: row.get("selector")?,
+        password: Secret::new(password.try_into().map_err(rusqlite::types::FromSqlError::other)?),
+        kind: kind(row)?,
+        patient: text(row, "patient")?,
+        replaces: row.get("replaces")?,
+        created: time(row, "created")?,
+        expires: time(row, "expires")?,
+        tries_left: row.get("tries_left")?,
+    })
+}
