@@ -1,4 +1,4 @@
-//! Building blocks: ring, moving average, median of eight, biquad, resampler, logarithm.
+//! Building blocks: ring, moving average, rank of eight, biquad, resampler, logarithm.
 //!
 //! Owns fixed-point arithmetic that neither ECG nor PPG should repeat. Knows no physiology. Callers bound their
 //! input (stated at each item) so that nothing here can overflow.
@@ -8,7 +8,7 @@
 )]
 
 /// The last `N` values, oldest first in [`Ring::iter`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ring<const N: usize> {
     values: [i32; N],
     next: usize,
@@ -41,7 +41,7 @@ impl<const N: usize> Ring<N> {
 /// Mean of the last `len <= N` values; the first value fills the window, so a constant has no transient.
 ///
 /// Input within +-2^30.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Boxcar<const N: usize> {
     values: [i32; N],
     len: usize,
@@ -87,21 +87,23 @@ impl<const N: usize> Boxcar<N> {
     }
 }
 
-/// Median (lower of the two middle values) of up to eight values; 0 when empty.
-pub(super) fn median8(ring: &Ring<8>) -> i32 {
+/// The value that `part` eighths of the newest eight do not exceed (4 is the median); 0 when empty.
+pub(super) fn eighths<const N: usize>(ring: &Ring<N>, part: usize) -> i32 {
     let mut sorted = [0; 8];
-    let filled = &mut sorted[..ring.len];
-    for (slot, value) in filled.iter_mut().zip(ring.iter()) {
+    let mut filled = 0;
+    for (slot, value) in sorted.iter_mut().zip(ring.iter().rev()) {
         *slot = value;
+        filled += 1;
     }
-    filled.sort_unstable();
-    filled.get(filled.len().saturating_sub(1) / 2).copied().unwrap_or(0)
+    let sorted = &mut sorted[..filled];
+    sorted.sort_unstable();
+    sorted.get((filled * part / 8).saturating_sub(1)).copied().unwrap_or(0)
 }
 
 /// Second-order section, direct form 1, coefficients in Q28, `a0 = 1`.
 ///
 /// Input within +-2^30: with the coefficients of `ppg` every product stays below 2^61.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Biquad {
     b: [i64; 3],
     a: [i64; 2],
@@ -126,7 +128,7 @@ impl Biquad {
 
 /// Area resampler to a lower or equal rate: each output is the mean over its own span of time, so no ratio of
 /// rates drifts or jitters. Works on two channels that share a clock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Resampler {
     from_hz: u32,
     to_hz: u32,

@@ -9,6 +9,8 @@ mod filter;
 mod monitor;
 pub mod ppg;
 pub mod spo2;
+#[cfg(test)]
+mod synthetic;
 
 pub use monitor::{Monitor, Readings};
 

@@ -37,7 +37,7 @@ const fn energy_at_perfusion(per_mille: i64) -> i64 {
 /// The last 8 s of band-passed absorbance in Q20.
 pub(super) type Band = Ring<WINDOW>;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Channel {
     baseline: i32,
     high_pass: Biquad,
@@ -67,11 +67,28 @@ impl Channel {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Window {
     settling: u8,
     red: Channel,
     infrared: Channel,
+}
+
+impl Window {
+    const fn new(red: i32, infrared: i32) -> Self {
+        Self { settling: SETTLING, red: Channel::new(red), infrared: Channel::new(infrared) }
+    }
+
+    /// Logarithms of the two channels.
+    const fn push(&mut self, red: i32, infrared: i32) {
+        let (red, infrared) = (self.red.filter(red), self.infrared.filter(infrared));
+        if self.settling > 0 {
+            self.settling -= 1;
+        } else {
+            self.red.band.push(red);
+            self.infrared.band.push(infrared);
+        }
+    }
 }
 
 /// Streaming optical front end and pulse rate.
@@ -102,19 +119,10 @@ impl Ppg {
             return;
         }
         let (red, infrared) = (ln(red), ln(infrared));
-        let mut window = self.window.unwrap_or_else(|_| Window {
-            settling: SETTLING,
-            red: Channel::new(red),
-            infrared: Channel::new(infrared),
-        });
-        let (red, infrared) = (window.red.filter(red), window.infrared.filter(infrared));
-        if window.settling > 0 {
-            window.settling -= 1;
-        } else {
-            window.red.band.push(red);
-            window.infrared.band.push(infrared);
+        match &mut self.window {
+            Ok(window) => window.push(red, infrared),
+            Err(_) => self.window = Ok(Window::new(red, infrared)),
         }
-        self.window = Ok(window);
     }
 
     /// Pulse rate over the last 8 s, 30..=214 bpm. First value 10 s after the finger is on. Computed on call (some 10^4
@@ -203,4 +211,71 @@ fn rate_of_peaks(band: &Band) -> Option<Rate> {
     let first = peaks.next()?;
     let (count, last) = peaks.fold((0, first), |(count, _), at| (count + 1, at));
     (count >= 2).then(|| per_minute(count, (last - first) as i64)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+
+    fn after(ppg: &mut Ppg, samples: usize, signal: impl Iterator<Item = [i32; 2]>) -> Reading<Rate> {
+        signal.take(samples).for_each(|[red, infrared]| ppg.push(red, infrared));
+        ppg.pulse_rate()
+    }
+
+    #[test]
+    fn known_rates_are_measured_at_every_sample_rate() {
+        for rate_hz in [25_u16, 30, 50, 64, 100, 125] {
+            for bpm in [40_u16, 60, 75, 100, 140, 180] {
+                let mut ppg = Ppg::new(rate_hz).unwrap();
+                let signal = synthetic::ppg(bpm.into(), rate_hz, 20.0, 0.5);
+                let reading = after(&mut ppg, 12 * usize::from(rate_hz), signal).measured();
+                let tenths = reading.map(|measurement| measurement.value.tenths());
+                assert!(
+                    tenths.is_some_and(|tenths| tenths.abs_diff(10 * bpm) <= 15),
+                    "{bpm} at {rate_hz} Hz: {reading:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_finger_no_pulse_at_once_and_again_after_ten_seconds() {
+        let mut ppg = Ppg::new(100).unwrap();
+        assert_eq!(ppg.pulse_rate(), Reading::NoReading(Reason::NoSignal));
+        let pulse = || synthetic::ppg(80.0, 100, 20.0, 0.5);
+        assert_eq!(after(&mut ppg, 900, pulse()), Reading::NoReading(Reason::Settling));
+        assert!(after(&mut ppg, 300, pulse()).measured().is_some());
+        assert_eq!(
+            after(&mut ppg, 10, core::iter::repeat([900, 1000])),
+            Reading::NoReading(Reason::FingerOff)
+        );
+        assert_eq!(after(&mut ppg, 900, pulse()), Reading::NoReading(Reason::Settling));
+        assert!(after(&mut ppg, 200, pulse()).measured().is_some());
+    }
+
+    #[test]
+    fn a_faint_or_absent_pulse_is_low_perfusion() {
+        for perfusion in [2.0, 0.0] {
+            let mut ppg = Ppg::new(100).unwrap();
+            let reading = after(&mut ppg, 1500, synthetic::ppg(80.0, 100, perfusion, 0.5));
+            assert_eq!(reading, Reading::NoReading(Reason::LowPerfusion));
+        }
+    }
+
+    #[test]
+    fn noise_alone_is_not_a_pulse() {
+        for seed in 0..20 {
+            let mut ppg = Ppg::new(100).unwrap();
+            let signal = synthetic::noise(seed, 5000).map(|noise| [60_000 + noise, 90_000 + noise]);
+            let reading = after(&mut ppg, 1500, signal);
+            assert_eq!(reading, Reading::NoReading(Reason::LowQuality), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn unsupported_rates_are_refused() {
+        assert_eq!(Ppg::new(24).unwrap_err().hz, 24);
+        assert!(Ppg::new(126).is_err() && Ppg::new(0).is_err());
+    }
 }

@@ -57,3 +57,49 @@ pub(super) fn saturation(
         _ => Reading::NoReading(Reason::LowQuality),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ppg::Ppg;
+    use super::super::synthetic;
+    use super::*;
+
+    fn spo2(signal: impl Iterator<Item = [i32; 2]>) -> Reading<Saturation> {
+        let mut ppg = Ppg::new(100).unwrap();
+        signal.take(1200).for_each(|[red, infrared]| ppg.push(red, infrared));
+        let (red, infrared) = ppg.bands().unwrap();
+        saturation(red, infrared, Calibration::V1, Quality::clamped(80))
+    }
+
+    #[test]
+    fn the_calibration_line_is_followed() {
+        for (ratio, tenths) in [(0.4, 979), (0.5, 946), (0.8, 845), (1.2, 711), (1.7, 544)] {
+            for perfusion in [4.0, 20.0, 100.0] {
+                let measured = spo2(synthetic::ppg(70.0, 100, perfusion, ratio)).measured().unwrap();
+                assert!(
+                    measured.value.tenths().abs_diff(tenths) <= 5,
+                    "R {ratio}, {perfusion}: {measured:?}"
+                );
+                assert_eq!(measured.quality, Quality::clamped(80), "limited by the pulse");
+            }
+        }
+    }
+
+    #[test]
+    fn slightly_above_the_line_is_full_and_far_off_it_is_nothing() {
+        let full = spo2(synthetic::ppg(70.0, 100, 20.0, 0.27)).measured().unwrap();
+        assert_eq!(full.value.tenths(), 1000);
+        for ratio in [0.0, 0.1, 2.0, 3.0] {
+            let reading = spo2(synthetic::ppg(70.0, 100, 20.0, ratio));
+            assert_eq!(reading, Reading::NoReading(Reason::LowQuality), "R {ratio}");
+        }
+    }
+
+    #[test]
+    fn wavelengths_that_disagree_have_no_saturation() {
+        let infrared = synthetic::ppg(70.0, 100, 20.0, 0.5);
+        let red = synthetic::ppg(85.0, 100, 20.0, 0.5);
+        let mixed = infrared.zip(red).map(|([_, infrared], [red, _])| [red, infrared]);
+        assert_eq!(spo2(mixed), Reading::NoReading(Reason::LowQuality));
+    }
+}

@@ -276,7 +276,7 @@ mod tests {
 
     fn file(header: &str, samples: usize) -> Vec<u8> {
         let mut bytes = header.as_bytes().to_vec();
-        bytes.extend((0..samples).flat_map(|sample| (sample as u16).to_le_bytes()));
+        bytes.extend((0_u16..).take(samples).flat_map(u16::to_le_bytes));
         bytes
     }
 

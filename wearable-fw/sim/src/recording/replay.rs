@@ -192,3 +192,170 @@ impl Iterator for Replay {
         Some(step)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+    use wearable_core::dsp::{Reading, Reason};
+
+    fn patient(seed: u64, scenario: Scenario, start: Option<u32>, seconds: usize) -> Vec<Step> {
+        let options = ReplayOptions { seed, scenario, start, repeat: true };
+        Replay::shipped(&options).unwrap().take(seconds).collect()
+    }
+
+    fn heart_rate(step: &Step) -> Option<f64> {
+        step.readings.heart_rate.measured().map(|measured| f64::from(measured.value.tenths()) / 10.0)
+    }
+
+    fn pulse_rate(step: &Step) -> Option<f64> {
+        step.readings.pulse_rate.measured().map(|measured| f64::from(measured.value.tenths()) / 10.0)
+    }
+
+    fn spo2(step: &Step) -> Option<i32> {
+        step.readings.spo2.measured().map(|measured| measured.value.tenths().into())
+    }
+
+    fn mean(values: &[f64]) -> f64 {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+
+    #[test]
+    fn heart_rate_of_the_shipped_ecg_is_that_of_record_208() {
+        // 508 reference beats in 300 s are 101.4 bpm over the excerpt.
+        let rates: Vec<f64> =
+            patient(0, Scenario::Normal, Some(0), 300).iter().filter_map(heart_rate).collect();
+        assert!(rates.len() >= 230, "{} of 300 s", rates.len());
+        assert!((mean(&rates) - 101.4).abs() < 3.0, "{}", mean(&rates));
+        assert!(rates.iter().all(|rate| (55.0..140.0).contains(rate)));
+    }
+
+    #[test]
+    fn heart_rate_follows_the_reference_beats() {
+        let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let folder = std::env::var_os("VITALWARD_RECORDINGS")
+            .map_or_else(|| "../shared/recordings".into(), PathBuf::from);
+        let path = repository.join(folder).join("mitdb/m208_5min.beats.csv");
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            println!(
+                "SKIP heart_rate_follows_the_reference_beats: no {}; set VITALWARD_RECORDINGS",
+                path.display()
+            );
+            return;
+        };
+        let beats: Vec<f64> =
+            text.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect();
+        let mut errors = Vec::new();
+        for step in patient(0, Scenario::Normal, Some(0), 298) {
+            // A beat settles up to 0.5 s late, so the window ends before the reading.
+            let end = f64::from(step.second) + 0.5;
+            let window: Vec<f64> =
+                beats.iter().copied().filter(|at| (end - 10.0..end).contains(at)).collect();
+            if let Some(rate) = heart_rate(&step) {
+                let reference = 60.0 * (window.len() - 1) as f64 / (window[window.len() - 1] - window[0]);
+                errors.push((rate - reference).abs());
+            }
+        }
+        println!("record 208: heart rate {} of 298 s, mean error {:.2} bpm", errors.len(), mean(&errors));
+        assert!(errors.len() >= 230 && mean(&errors) < 3.0, "{} s, {:.2} bpm", errors.len(), mean(&errors));
+    }
+
+    #[test]
+    fn pulse_rate_of_the_shipped_ppg() {
+        let steps = patient(0, Scenario::Normal, Some(0), 684);
+        let rates: Vec<f64> = steps.iter().filter_map(pulse_rate).collect();
+        println!("shipped PPG: pulse rate in {} of 684 s, mean {:.1} bpm", rates.len(), mean(&rates));
+        assert!(rates.len() >= 450, "artefacts cost a quarter: {} of 684 s", rates.len());
+        // Reference: peaks counted in floating point by other code, 91..104 in clean stretches of 10 s, 97 on average.
+        assert!((mean(&rates) - 97.0).abs() < 2.0, "{}", mean(&rates));
+        assert!(rates.iter().all(|rate| (80.0..112.0).contains(rate)));
+        for (second, expected) in
+            [(30, 102.7), (70, 96.5), (90, 96.4), (290, 99.8), (370, 95.0), (650, 102.8)]
+        {
+            let rate = pulse_rate(&steps[second - 1]).unwrap();
+            assert!((rate - expected).abs() < 3.0, "second {second}: {rate}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn saturation_put_in_comes_out() {
+        for seed in 0..5 {
+            let steps = patient(seed, Scenario::Normal, None, 200);
+            let values: Vec<i32> = steps.iter().filter_map(spo2).collect();
+            assert!(values.len() >= 60, "seed {seed}: {} of 200 s", values.len());
+            assert!(
+                values.iter().all(|value| (value - steps[0].true_spo2).abs() <= 20),
+                "seed {seed}: {values:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_desaturation_is_seen_go_and_come_back() {
+        for seed in 0..5 {
+            let steps = patient(seed, Scenario::Desaturation, None, 300);
+            // The window looks back 10 s; the course falls 0.2 % a second.
+            for step in &steps {
+                let Some(value) = spo2(step) else { continue };
+                let past = &steps[step.second.saturating_sub(10) as usize..=step.second as usize];
+                let (low, high) =
+                    (past.iter().map(|s| s.true_spo2).min(), past.iter().map(|s| s.true_spo2).max());
+                assert!(
+                    value >= low.unwrap() - 20 && value <= high.unwrap() + 20,
+                    "seed {seed} {}",
+                    step.second
+                );
+            }
+            let lowest = steps.iter().filter_map(spo2).min().unwrap();
+            assert!((820..=860).contains(&lowest), "seed {seed}: {lowest}");
+            let last = steps.iter().rev().find_map(spo2).unwrap();
+            assert!((last - steps[0].true_spo2).abs() <= 20, "seed {seed}: {last}");
+        }
+    }
+
+    #[test]
+    fn finger_off_has_no_reading_within_a_second() {
+        let steps = patient(4, Scenario::FingerOff, Some(0), 180);
+        for step in steps.iter().filter(|step| step.second % 60 >= 30 && step.second % 60 < 45) {
+            assert_eq!(step.readings.pulse_rate, Reading::NoReading(Reason::FingerOff));
+            assert_eq!(step.readings.spo2, Reading::NoReading(Reason::FingerOff));
+            assert!(step.raw_pulse.iter().all(|counts| *counts < 2000));
+        }
+        assert!(pulse_rate(&steps[70]).is_some() && heart_rate(&steps[40]).is_some());
+    }
+
+    #[test]
+    fn shaking_withholds_the_pulse() {
+        let shaken = |step: &Step| step.second % 60 >= 32 && step.second % 60 < 50;
+        let steps: Vec<Step> =
+            (0..10).flat_map(|seed| patient(seed, Scenario::Motion, Some(20), 180)).filter(shaken).collect();
+        let pulses = steps.iter().filter(|step| pulse_rate(step).is_some()).count();
+        let saturations = steps.iter().filter(|step| spo2(step).is_some()).count();
+        println!("shaking: {pulses} pulse rates and {saturations} saturations in {} s", steps.len());
+        // Random artefacts look like a pulse now and then; the accelerometer is not consulted yet.
+        assert!(pulses * 100 <= steps.len() * 2 && saturations <= pulses, "{pulses}, {saturations}");
+    }
+
+    #[test]
+    fn same_seed_same_bytes_other_seed_other_patient() {
+        let [first, again, other] = [7, 7, 8].map(|seed| patient(seed, Scenario::Motion, None, 90));
+        assert_eq!(first, again);
+        assert_ne!(first[0].raw_ecg, other[0].raw_ecg);
+        assert_ne!(first[0].temperatures.body, other[0].temperatures.body);
+    }
+
+    #[test]
+    fn a_replay_ends_with_the_shorter_recording_unless_repeated() {
+        let options = ReplayOptions { start: Some(290), ..ReplayOptions::default() };
+        assert_eq!(Replay::shipped(&options).unwrap().count(), 10);
+        let steps = patient(0, Scenario::Normal, Some(290), 30);
+        assert_eq!(steps[10].raw_ecg, patient(0, Scenario::Normal, Some(0), 1)[0].raw_ecg);
+    }
+
+    #[test]
+    fn swapped_recordings_are_refused() {
+        let [ecg, ppg] = [Recording::shipped_ecg().unwrap(), Recording::shipped_ppg().unwrap()];
+        let refused = Replay::new(ppg, ecg, &ReplayOptions::default());
+        assert!(matches!(refused, Err(ReplayError::WrongKind { expected: Kind::Ecg, .. })));
+    }
+}
