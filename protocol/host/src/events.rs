@@ -1,0 +1,43 @@
+//! Event lines: what a headless program tells scripts, one JSON object per line on standard output.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde_json::Value;
+
+/// Where event lines go; copies share it. Silent when no script listens.
+#[derive(Debug, Clone)]
+pub struct EventLines {
+    enabled: bool,
+    closed: Arc<AtomicBool>,
+}
+
+impl EventLines {
+    /// Lines on standard output.
+    #[must_use]
+    pub fn to_stdout() -> Self {
+        Self { enabled: true, closed: Arc::default() }
+    }
+
+    /// No lines (a screen is shown instead).
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { enabled: false, closed: Arc::default() }
+    }
+
+    /// Writes one line. A reader that went away stops the lines, not the program.
+    pub fn emit(&self, line: &Value) {
+        if !self.enabled || self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut out = io::stdout().lock();
+        if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+    }
+}
