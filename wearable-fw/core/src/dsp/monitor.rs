@@ -16,7 +16,7 @@ const SILENT_SECONDS: u32 = 3;
 pub struct Readings {
     /// From the ECG, 20..=300 bpm, mean of the last 10 s.
     pub heart_rate: Reading<Rate>,
-    /// From the PPG, 30..=214 bpm, over the last 8 s.
+    /// From the PPG, 29..=220 bpm, over the last 8 s.
     pub pulse_rate: Reading<Rate>,
     /// From the PPG, 50..100 %, over the last 8 s.
     pub spo2: Reading<Saturation>,

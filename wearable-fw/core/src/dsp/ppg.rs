@@ -6,8 +6,8 @@
 //!
 //! Chain: area resampling to 25 Hz, absorbance = -ln(counts), Butterworth 0.5..5 Hz, 8 s window, normalised
 //! autocorrelation, first local maximum of at least 0.85 of the greatest, parabolic refinement; published only
-//! if the beats counted by peaks agree. Method and constants without a source of their own: design notes of the
-//! project (docs), chosen on recordings of other subjects than the shipped one.
+//! if the beats counted by peaks agree. Gates without a source of their own were chosen on the one shipped PPG
+//! recording, so figures on that recording flatter.
 
 use super::filter::{Biquad, Resampler, Ring, ln};
 use super::{Measurement, Quality, Rate, Reading, Reason, UnsupportedRate};
@@ -125,7 +125,7 @@ impl Ppg {
         }
     }
 
-    /// Pulse rate over the last 8 s, 30..=214 bpm. First value 10 s after the finger is on. Computed on call (some 10^4
+    /// Pulse rate over the last 8 s, 29..=220 bpm. First value 10 s after the finger is on. Computed on call (some 10^4
     /// multiplications), so call it about once a second.
     #[must_use]
     pub fn pulse_rate(&self) -> Reading<Rate> {

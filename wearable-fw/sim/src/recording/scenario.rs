@@ -123,7 +123,7 @@ impl Course {
         Motion { x, y, z }
     }
 
-    /// Artefact (Q20 absorbance, up to 6 %) in red and infrared for one sample: a fresh step 12 times a second on average,
+    /// Artefact (Q20 absorbance, up to 6 %) in red and infrared for one sample: a fresh step about 11 times a second,
     /// partly common.
     pub(super) fn artefact(&mut self, second: u32, last: [i32; 2]) -> [i32; 2] {
         const REACH: i32 = 31_457; // 3 % in Q20
