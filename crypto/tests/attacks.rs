@@ -265,6 +265,31 @@ fn ed25519_keys_of_small_order_are_refused() {
     assert_eq!(identity::VerifyingKey::from_bytes(&canonical[1..]), Err(InvalidKey));
 }
 
+/// A signer can make R the neutral point, which verifiers elsewhere judge differently; strictly it is refused.
+#[test]
+fn ed25519_commitments_of_small_order_are_refused() {
+    let key = identity::SigningKey::generate(&mut rng());
+    let dalek = ed25519_dalek::SigningKey::from_bytes(key.to_secret().expose());
+    let order = (one() << 252) + number("14def9dea2f79cd65812631a5cf5d3ed");
+    let message = framed("test", &[b"message"]);
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+
+    let hashed = [&neutral, dalek.verifying_key().as_bytes(), message.as_slice()].concat();
+    let h = BigUint::from_bytes_le(&Sha512::digest(hashed));
+    let mut a = dalek.to_scalar_bytes();
+    a[0] &= 0xf8;
+    a[31] = a[31] & 0x7f | 0x40;
+    let s = h * BigUint::from_bytes_le(&a) % order;
+    let mut bytes = [neutral, scalar(&s)].concat();
+    bytes[32..].reverse();
+
+    let signature = ed25519_dalek::Signature::from_slice(&bytes).unwrap();
+    assert!(ed25519_dalek::Verifier::verify(&dalek.verifying_key(), &message, &signature).is_ok());
+    let signature = identity::Signature::from_bytes(&bytes).unwrap();
+    assert_eq!(key.verifying_key().verify("test", &[b"message"], &signature), Err(VerificationFailed));
+}
+
 fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(7)
 }
