@@ -5,6 +5,7 @@ use crypto::identity::VerifyingKey;
 use protocol::{
     credential::{LoginVerifyingKey, PinnedClient},
     id::{ClientId, KeyId, PatientId, WearableName},
+    pairing::code::Selector,
     time::UnixMillis,
 };
 use rusqlite::{Row, params};
@@ -106,7 +107,7 @@ impl Ledger<'_> {
         &self,
         client: &PinnedClient,
         name: Option<&WearableName>,
-        selector: &str,
+        selector: Selector,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let (offer_row, patient) = self.open_offer_for(&client.id, selector, now)?;

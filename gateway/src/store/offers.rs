@@ -1,13 +1,13 @@
 //! Open invitations to pair. A guess at an offer's code is spent here, and committed, before the gateway answers it;
 //! an offer serves one client once. It does not draw codes or run the PAKE.
 
-use crypto::{Purpose, Secret};
 use protocol::{
     credential::ClientKind,
     id::{ClientId, PatientId},
+    pairing::code::{PairingCode, Password, Selector},
     time::UnixMillis,
 };
-use rusqlite::{Row, params};
+use rusqlite::{Row, params, types::FromSqlError};
 
 use super::{
     column::{Millis, Text, kind, text, time},
@@ -15,21 +15,11 @@ use super::{
     ledger::{Ledger, View},
 };
 
-/// The purpose of the last six characters of a pairing code.
-#[derive(Debug)]
-pub enum PairingPassword {}
-
-impl Purpose for PairingPassword {
-    const NAME: &'static str = "PairingPassword";
-}
-
 /// An offer to pair one client.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    /// The public part of the code, three characters: tells open offers apart.
-    pub selector: String,
-    /// The secret part of the code, six ASCII characters.
-    pub password: Secret<PairingPassword, 6>,
+    /// What a person carries to the client. Its selector tells open offers apart.
+    pub code: PairingCode,
     /// The kind of client that it is for.
     pub kind: ClientKind,
     /// The patient, or the one who will wear the device.
@@ -62,14 +52,14 @@ impl View<'_> {
     pub(super) fn open_offer_for(
         &self,
         client: &ClientId,
-        selector: &str,
+        selector: Selector,
         now: UnixMillis,
     ) -> Result<(i64, PatientId), StoreError> {
         // Its last guess may have been the right one.
         let open = self.first(
             "SELECT offer, patient FROM offers
              WHERE doctor = ?1 AND selector = ?2 AND kind = ?3 AND outcome IS NULL AND expires > ?4",
-            params![Text(self.doctor), selector, Text(client.kind()), Millis(now)],
+            params![Text(self.doctor), Text(selector), Text(client.kind()), Millis(now)],
             |row| Ok((row.get("offer")?, text(row, "patient")?)),
         )?;
         open.filter(|(_, patient)| !matches!(client, ClientId::Patient(id) if id != patient))
@@ -94,7 +84,7 @@ impl Ledger<'_> {
         )?;
         self.drop_orphaned_bindings()?;
         let sql = "SELECT 1 FROM offers WHERE doctor = ?1 AND selector = ?2 AND outcome IS NULL";
-        if self.exists(sql, params![Text(self.doctor), offer.selector])? {
+        if self.exists(sql, params![Text(self.doctor), Text(offer.code.selector)])? {
             return Err(StoreError::SelectorTaken);
         }
         self.insert(
@@ -103,8 +93,8 @@ impl Ledger<'_> {
              VALUES (?1, ?2, CAST(?3 AS TEXT), ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 Text(self.doctor),
-                offer.selector,
-                offer.password.expose(),
+                Text(offer.code.selector),
+                offer.code.password.expose(),
                 Text(offer.kind),
                 Text(&offer.patient),
                 offer.replaces,
@@ -121,12 +111,12 @@ impl Ledger<'_> {
     ///
     /// # Errors
     /// [`StoreError::Damaged`].
-    pub fn spend_guess(&self, selector: &str, now: UnixMillis) -> Result<Option<Offer>, StoreError> {
+    pub fn spend_guess(&self, selector: Selector, now: UnixMillis) -> Result<Option<Offer>, StoreError> {
         self.first(
             "UPDATE offers SET tries_left = tries_left - 1
              WHERE doctor = ?1 AND selector = ?2 AND outcome IS NULL AND expires > ?3 AND tries_left > 0
              RETURNING *",
-            params![Text(self.doctor), selector, Millis(now)],
+            params![Text(self.doctor), Text(selector), Millis(now)],
             offer,
         )
     }
@@ -135,11 +125,11 @@ impl Ledger<'_> {
     ///
     /// # Errors
     /// [`StoreError::Damaged`].
-    pub fn cancel_offer(&self, selector: &str, now: UnixMillis) -> Result<bool, StoreError> {
+    pub fn cancel_offer(&self, selector: Selector, now: UnixMillis) -> Result<bool, StoreError> {
         let cancelled = self.execute(
             "UPDATE offers SET outcome = 'cancelled', closed_at = ?3, password = NULL
              WHERE doctor = ?1 AND selector = ?2 AND outcome IS NULL",
-            params![Text(self.doctor), selector, Millis(now)],
+            params![Text(self.doctor), Text(selector), Millis(now)],
         )?;
         self.drop_orphaned_bindings()?;
         Ok(cancelled > 0)
@@ -165,10 +155,10 @@ impl Ledger<'_> {
 }
 
 fn offer(row: &Row<'_>) -> rusqlite::Result<Offer> {
-    let password = row.get_ref("password")?.as_str()?.as_bytes();
+    let selector = Selector::from_bytes(characters(row, "selector")?).map_err(FromSqlError::other)?;
+    let password = Password::from_bytes(characters(row, "password")?).map_err(FromSqlError::other)?;
     Ok(Offer {
-        selector: row.get("selector")?,
-        password: Secret::new(password.try_into().map_err(rusqlite::types::FromSqlError::other)?),
+        code: PairingCode { selector, password },
         kind: kind(row)?,
         patient: text(row, "patient")?,
         replaces: row.get("replaces")?,
@@ -176,4 +166,8 @@ fn offer(row: &Row<'_>) -> rusqlite::Result<Offer> {
         expires: time(row, "expires")?,
         tries_left: row.get("tries_left")?,
     })
+}
+
+fn characters<const N: usize>(row: &Row<'_>, column: &str) -> rusqlite::Result<[u8; N]> {
+    Ok(row.get_ref(column)?.as_str()?.as_bytes().try_into().map_err(FromSqlError::other)?)
 }
