@@ -40,6 +40,8 @@ fn open(path: &Path, key: &Secret<purpose::DatabaseKey>, more: OpenFlags) -> Res
     let mut hex = Zeroizing::new([0; 64]);
     hex::encode_to_slice(key.expose(), &mut *hex).map_err(|_| StoreError::WrongKey)?;
     let hex = str::from_utf8(&*hex).map_err(|_| StoreError::WrongKey)?;
+    // Its own log goes to the terminal, over the console; its failures come back as errors anyway.
+    db.execute_batch("PRAGMA cipher_log_level = NONE")?;
     db.execute_batch(&Zeroizing::new(format!("PRAGMA key = \"x'{hex}'\"")))?;
     db.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF")?;
     db.busy_timeout(Duration::from_secs(5))?;

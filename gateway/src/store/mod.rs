@@ -133,3 +133,6 @@ impl Store {
         while self.health.changed().await.is_ok() {}
     }
 }
+
+#[cfg(test)]
+mod tests;
