@@ -1,0 +1,652 @@
+//! The simulated gateway: what the real one does, in the fewest words. [`Store`] survives a crash, [`Running`] does
+//! not. Every answer follows the commit that it speaks of.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::ToString,
+    vec::Vec,
+};
+use core::time::Duration;
+
+use crypto::{Secret, identity, purpose};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{CryptoRng, Rng};
+
+use super::{ConnId, SealedBroadcast};
+use crate::{
+    alert::{Alert, Audience, Draft, Priority, Stage, UnverifiedReceipt},
+    credential::{ClientKind, GatewayIdentity, LoginKey, PinnedClient, Suite},
+    endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
+    error::Fault,
+    group::{Broadcast, GroupOwner, Rekey},
+    handshake::{
+        Channel, Established,
+        resume::{ResumeRecord, TOKEN_LIFETIME, token_hash},
+    },
+    id::{AlertId, ClientId, DeviceId, GatewayId, KeyId, PatientId, Seq, SessionId},
+    message::{Farewell, FromGateway},
+    pairing::code::{PairingCode, Password, Selector},
+    replay::ReplayCache,
+    time::{Monotonic, Now, UnixMillis},
+    vitals::VitalsBatch,
+};
+
+/// The default of `gateway --clock-tolerance`.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
+/// A lost link within this time is still an authorised member.
+const GRACE: Duration = Duration::from_secs(30);
+/// How often a missing receipt makes an alert go out again.
+const RESEND_INTERVAL: Duration = Duration::from_secs(5);
+/// Idle-time rekeys wait this long for company.
+const REKEY_BATCH: Duration = Duration::from_millis(250);
+const OFFER_LIFETIME: Duration = Duration::from_secs(600);
+const ALERT_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
+const TRIES: u8 = 3;
+
+/// A place in the roster.
+#[derive(Debug, Clone)]
+pub struct Bed {
+    /// The client's keys.
+    pub pinned: PinnedClient,
+    /// When they were enrolled.
+    pub since: UnixMillis,
+}
+
+/// An alert, whom it is for, and who has it.
+#[derive(Debug)]
+pub struct StoredAlert {
+    /// The signed alert.
+    pub alert: Alert,
+    /// The patients of its audience who were enrolled when it was raised.
+    pub recipients: BTreeSet<PatientId>,
+    /// How far it has come with each.
+    pub receipts: BTreeMap<PatientId, Stage>,
+}
+
+#[derive(Debug)]
+struct Offer {
+    client: ClientId,
+    password: Password,
+    tries_left: u8,
+    expires: UnixMillis,
+    replace: bool,
+}
+
+#[derive(Debug)]
+struct TokenRow {
+    record: ResumeRecord,
+    expires: UnixMillis,
+}
+
+/// What a gateway keeps on disk.
+#[derive(Debug, Default)]
+pub struct Store {
+    /// Who is enrolled.
+    pub roster: BTreeMap<ClientId, Bed>,
+    /// Granted bindings whose first full login has not come yet.
+    pub pending: BTreeMap<ClientId, PinnedClient>,
+    /// How often each sample was stored.
+    pub rows: BTreeMap<(DeviceId, Seq), u32>,
+    /// All alerts.
+    pub alerts: BTreeMap<AlertId, StoredAlert>,
+    /// Refusals, as `gateway refusals` shows them.
+    pub refusals: Vec<Fault>,
+    offers: BTreeMap<Selector, Offer>,
+    tokens: BTreeMap<[u8; 32], TokenRow>,
+    high_water: BTreeMap<DeviceId, Seq>,
+    last_generation: u64,
+}
+
+#[derive(Debug)]
+struct Line {
+    endpoint: GatewayEndpoint,
+    session: Option<(ClientId, SessionId)>,
+}
+
+/// What a gateway has in memory.
+#[derive(Debug)]
+struct Running {
+    replay: ReplayCache,
+    group: GroupOwner,
+    lines: BTreeMap<ConnId, Line>,
+    lost: BTreeMap<PatientId, (SessionId, Monotonic)>,
+    resend_at: Monotonic,
+    rekey_at: Option<Monotonic>,
+}
+
+/// A gateway in memory.
+#[derive(Debug)]
+pub struct SimGateway {
+    /// Its keys.
+    pub identity: GatewayIdentity,
+    /// What survives a crash.
+    pub store: Store,
+    running: Option<Running>,
+    output: Vec<(ConnId, Option<Vec<u8>>)>,
+}
+
+impl SimGateway {
+    pub(super) fn new(now: Now, rng: &mut ChaCha20Rng) -> Self {
+        let identity = GatewayIdentity {
+            gateway: GatewayId::from_random(random(rng)),
+            doctor: "D001".parse().unwrap(),
+            patient_login: LoginKey::generate(Suite::Patient, rng).unwrap(),
+            wearable_login: LoginKey::generate(Suite::Wearable, rng).unwrap(),
+            alerts: identity::SigningKey::generate(rng),
+            tls_spki: random(rng),
+        };
+        let mut gateway = Self { identity, store: Store::default(), running: None, output: Vec::new() };
+        gateway.start(now, rng);
+        gateway
+    }
+
+    /// Whether it serves.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// The clients that are in session.
+    #[must_use]
+    pub fn in_session(&self) -> BTreeSet<ClientId> {
+        let lines = self.running.iter().flat_map(|running| running.lines.values());
+        lines.filter_map(|line| line.session.as_ref().map(|(client, _)| client.clone())).collect()
+    }
+
+    /// The members of the group.
+    #[must_use]
+    pub fn members(&self) -> BTreeSet<PatientId> {
+        self.running.iter().flat_map(|r| r.group.members().map(|(patient, _)| patient.clone())).collect()
+    }
+
+    pub(super) fn start(&mut self, now: Now, rng: &mut ChaCha20Rng) {
+        let generation = now.wall.0.max(self.store.last_generation + 1);
+        self.store.last_generation = generation;
+        self.running = Some(Running {
+            replay: ReplayCache::new(CLOCK_TOLERANCE),
+            group: GroupOwner::new(self.identity.gateway, generation, now.mono, rng),
+            lines: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            resend_at: now.mono + RESEND_INTERVAL,
+            rekey_at: None,
+        });
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.running = None;
+        self.output.clear();
+    }
+
+    pub(super) fn offer(
+        &mut self,
+        client: ClientId,
+        replace: bool,
+        now: Now,
+        rng: &mut ChaCha20Rng,
+    ) -> PairingCode {
+        let code = PairingCode::generate(rng);
+        let expires = now.wall + OFFER_LIFETIME;
+        let offer = Offer { client, password: code.password, tries_left: TRIES, expires, replace };
+        self.store.offers.insert(code.selector, offer);
+        code
+    }
+
+    pub(super) fn accept(&mut self, id: ConnId, kind: ClientKind, channel: Channel, now: Now) {
+        if let Some(running) = &mut self.running {
+            let line = Line { endpoint: GatewayEndpoint::new(kind, channel, now), session: None };
+            running.lines.insert(id, line);
+        }
+    }
+
+    pub(super) fn take_output(&mut self) -> Vec<(ConnId, Option<Vec<u8>>)> {
+        core::mem::take(&mut self.output)
+    }
+
+    pub(super) fn handle_bytes(&mut self, id: ConnId, bytes: &[u8], now: Now, rng: &mut ChaCha20Rng) {
+        if let Some(line) = self.line(id) {
+            line.endpoint.handle_bytes(bytes, now);
+            self.pump(id, now, rng);
+        }
+    }
+
+    /// The link of a connection is gone. A member keeps its place for [`GRACE`].
+    pub(super) fn connection_lost(&mut self, id: ConnId, now: Now) {
+        let Some(running) = &mut self.running else { return };
+        if let Some(Line { session: Some((ClientId::Patient(patient), session)), .. }) = running.lines.remove(&id)
+        {
+            running.lost.insert(patient, (session, now.mono));
+        }
+    }
+
+    pub(super) fn next_time(&self) -> Option<u64> {
+        let running = self.running.as_ref()?;
+        let endpoints = running.lines.values().filter_map(|line| line.endpoint.poll_timeout());
+        let graces = running.lost.values().map(|(_, since)| *since + GRACE);
+        let own = [Some(running.resend_at), running.rekey_at].into_iter().flatten();
+        endpoints.chain(graces).chain(own).map(|due| due.0).min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Now, rng: &mut ChaCha20Rng) {
+        let Some(running) = &mut self.running else { return };
+        let ids: Vec<ConnId> = running.lines.keys().copied().collect();
+        for id in ids {
+            if let Some(line) = self.line(id)
+                && line.endpoint.poll_timeout().is_some_and(|due| due <= now.mono)
+            {
+                line.endpoint.handle_timeout(now);
+                self.pump(id, now, rng);
+            }
+        }
+        self.end_graces(now);
+        self.rekey_if_due(now, rng);
+        self.resend(now);
+    }
+
+    fn end_graces(&mut self, now: Now) {
+        let Some(running) = &mut self.running else { return };
+        let over = |since: &Monotonic| now.mono.since(*since) >= GRACE;
+        let gone: Vec<_> =
+            running.lost.iter().filter(|(_, (_, since))| over(since)).map(|(p, (s, _))| (p.clone(), *s)).collect();
+        for (patient, session) in gone {
+            running.lost.remove(&patient);
+            if running.group.remove(&patient, session) {
+                running.rekey_at.get_or_insert(now.mono + REKEY_BATCH);
+            }
+        }
+    }
+
+    fn rekey_if_due(&mut self, now: Now, rng: &mut ChaCha20Rng) {
+        let Some(running) = &mut self.running else { return };
+        if running.rekey_at.is_some_and(|at| at <= now.mono) {
+            running.rekey_at = None;
+            if running.group.is_due(now.mono) {
+                let rekeys = running.group.rekey(now.mono, rng);
+                self.store.last_generation = running.group.epoch().generation;
+                self.distribute(&rekeys, now);
+            }
+        }
+    }
+
+    fn resend(&mut self, now: Now) {
+        let Some(running) = &mut self.running else { return };
+        if running.resend_at <= now.mono {
+            running.resend_at = now.mono + RESEND_INTERVAL;
+            for client in self.in_session() {
+                self.catch_up(&client, now);
+            }
+        }
+    }
+
+    /// Sends what this patient has not confirmed to have, in its own session.
+    fn catch_up(&mut self, client: &ClientId, now: Now) {
+        let ClientId::Patient(patient) = client else { return };
+        let Some(id) = self.connection_of(client) else { return };
+        let missing = |stored: &&StoredAlert| {
+            stored.recipients.contains(patient)
+                && !stored.receipts.contains_key(patient)
+                && stored.alert.expires() > now.wall
+        };
+        let alerts: Vec<Alert> = self.store.alerts.values().filter(missing).map(|s| s.alert.clone()).collect();
+        for alert in alerts {
+            self.say(id, &FromGateway::DirectMsg(&alert), now);
+        }
+    }
+
+    pub(super) fn raise(
+        &mut self,
+        text: &str,
+        selected: Option<&[PatientId]>,
+        cancels: Option<AlertId>,
+        now: Now,
+        rng: &mut ChaCha20Rng,
+    ) -> (AlertId, Option<SealedBroadcast>) {
+        let enrolled = self.store.roster.keys().filter_map(|client| match client {
+            ClientId::Patient(patient) => Some(patient),
+            ClientId::Wearable(_) => None,
+        });
+        let recipients: BTreeSet<PatientId> =
+            enrolled.filter(|p| selected.is_none_or(|selected| selected.contains(p))).cloned().collect();
+        let draft = Draft {
+            id: AlertId::new(now.wall, random(rng)),
+            sequence: self.store.alerts.len() as u64 + 1,
+            created: now.wall,
+            expires: now.wall + ALERT_LIFETIME,
+            priority: Priority::High,
+            audience: if selected.is_some() { Audience::Selected } else { Audience::Ward },
+            cancels,
+            text: text.to_string(),
+        };
+        let alert = draft.sign(&self.identity.alerts).unwrap();
+        let id = alert.id();
+        let stored = StoredAlert { alert: alert.clone(), recipients, receipts: BTreeMap::new() };
+        self.store.alerts.insert(id, stored);
+        if selected.is_some() {
+            for client in self.in_session() {
+                self.catch_up(&client, now);
+            }
+            return (id, None);
+        }
+        let Some(running) = &mut self.running else { return (id, None) };
+        let Broadcast { rekeys, frame, epoch, members } = running.group.seal(&alert, now.mono, rng).unwrap();
+        self.store.last_generation = epoch.generation;
+        self.distribute(&rekeys, now);
+        for (patient, session) in &members {
+            let client = ClientId::Patient(patient.clone());
+            if let Some(conn) = self.connection_of(&client)
+                && let Some(line) = self.line(conn)
+                && line.session.as_ref().is_some_and(|(_, current)| current == session)
+            {
+                line.endpoint.note_sent(now);
+                self.output.push((conn, Some(frame.clone())));
+            }
+        }
+        let members = members.into_iter().map(|(_, session)| session).collect();
+        (id, Some(SealedBroadcast { epoch, frame, members }))
+    }
+
+    /// Commits the end of a client's place, drops its session and its tokens, changes the group key.
+    pub(super) fn revoke(&mut self, client: &ClientId, now: Now, rng: &mut ChaCha20Rng) {
+        self.store.roster.remove(client);
+        self.store.pending.remove(client);
+        self.forget_tokens(client);
+        self.end_session(client, Farewell::Revoked, now);
+        if let Some(running) = &mut self.running {
+            running.rekey_at = Some(now.mono);
+        }
+        self.rekey_if_due(now, rng);
+    }
+
+    /// Ends whatever session or grace a client has; it is no member afterwards.
+    fn end_session(&mut self, client: &ClientId, farewell: Farewell, now: Now) {
+        let connection = self.connection_of(client);
+        if let Some(line) = connection.and_then(|id| self.line(id)) {
+            line.endpoint.disconnect(farewell, now);
+        }
+        if let Some(id) = connection {
+            self.transmit(id);
+            self.output.push((id, None));
+        }
+        let Some(running) = &mut self.running else { return };
+        let session = connection.and_then(|id| running.lines.remove(&id)?.session.map(|(_, session)| session));
+        if let ClientId::Patient(patient) = client {
+            let lost = running.lost.remove(patient).map(|(session, _)| session);
+            for session in session.into_iter().chain(lost) {
+                if running.group.remove(patient, session) {
+                    running.rekey_at.get_or_insert(now.mono + REKEY_BATCH);
+                }
+            }
+        }
+    }
+
+    fn pump(&mut self, id: ConnId, now: Now, rng: &mut ChaCha20Rng) {
+        while let Some(event) = self.line(id).and_then(|line| line.endpoint.poll_event()) {
+            match event {
+                Event::Work(work) => match self.carry_out(id, work, now, rng) {
+                    Ok(Done { next, frame, established }) => {
+                        if let Some((client, _)) = &established
+                            && self.connection_of(client).is_some_and(|other| other != id)
+                        {
+                            self.displace(client, now);
+                        }
+                        let Some(line) = self.line(id) else { return };
+                        line.endpoint.proceed(next, frame, now);
+                        if let Some((client, keys)) = established {
+                            self.begin_session(id, client, keys, now, rng);
+                        }
+                    }
+                    Err(fault) => {
+                        self.store.refusals.push(fault.clone());
+                        if let Some(line) = self.line(id) {
+                            line.endpoint.refuse(fault, now);
+                        }
+                    }
+                },
+                Event::Vitals(batch) => self.take_vitals(id, &batch, now),
+                Event::Receipt(receipt) => self.take_receipt(id, receipt),
+                Event::Status(_) => {}
+                Event::Disconnected(farewell) => {
+                    if let Some((client, _)) = self.session_of(id) {
+                        if farewell == Farewell::EndedByPatient {
+                            self.forget_tokens(&client);
+                            self.end_session(&client, farewell, now);
+                        } else {
+                            self.connection_lost(id, now);
+                            self.output.push((id, None));
+                        }
+                    }
+                    return;
+                }
+                Event::Closed(fault) => {
+                    self.store.refusals.push(fault);
+                    self.transmit(id);
+                    self.output.push((id, None));
+                    self.connection_lost(id, now);
+                    return;
+                }
+            }
+        }
+        self.transmit(id);
+    }
+
+    fn carry_out(
+        &mut self,
+        id: ConnId,
+        work: Work,
+        now: Now,
+        rng: &mut ChaCha20Rng,
+    ) -> Result<Done, Fault> {
+        let running = self.running.as_mut().ok_or(Fault::LocalStorage)?;
+        match work {
+            Work::Login(login) => {
+                if running.replay.contains(&login.fingerprint()) {
+                    return Err(Fault::DeniedReplay);
+                }
+                let (state, frame) = login.answer(&self.identity, CLOCK_TOLERANCE, now, rng)?;
+                Ok(Done::step(Next::Proof(state), frame))
+            }
+            Work::Proof(claimed) => {
+                let client = claimed.client().clone();
+                let pending = self.store.pending.get(&client).filter(|p| p.login.key_id() == claimed.key());
+                let is_first = pending.is_some();
+                let pinned = pending.or_else(|| self.store.roster.get(&client).map(|bed| &bed.pinned)).cloned();
+                let fingerprint = claimed.fingerprint();
+                let (established, frame) = claimed.verify(pinned.as_ref(), now)?;
+                if !running.replay.insert(fingerprint, now.mono) {
+                    return Err(Fault::DeniedReplay);
+                }
+                if let (true, Some(pinned)) = (is_first, pinned) {
+                    // Another computer from now on: the earlier one's session, tokens and membership end.
+                    self.forget_tokens(&client);
+                    self.end_session(&client, Farewell::Revoked, now);
+                    self.store.pending.remove(&client);
+                    self.store.roster.insert(client, Bed { pinned, since: now.wall });
+                }
+                Ok(Done::session(established, frame))
+            }
+            Work::Resume(resumption) => {
+                let row = self.store.tokens.get(&resumption.token_hash()).filter(|row| row.expires > now.wall);
+                let record = row.map(|TokenRow { record, .. }| ResumeRecord {
+                    client: record.client.clone(),
+                    key_id: record.key_id,
+                    key: record.key.duplicate(),
+                });
+                let verified = resumption.verify(record, CLOCK_TOLERANCE, now)?;
+                self.store.tokens.remove(&verified.token_hash());
+                if !self.store.roster.contains_key(verified.client()) {
+                    return Err(Fault::DeniedToken);
+                }
+                let (established, frame) = verified.answer(now, rng)?;
+                Ok(Done::session(established, frame))
+            }
+            Work::Pair(pairing) => {
+                let offer = self.store.offers.get_mut(&pairing.selector()).filter(|offer| {
+                    offer.tries_left > 0 && offer.expires > now.wall && offer.client.kind() == pairing.kind()
+                });
+                let offer = offer.ok_or(Fault::DeniedCodeUnknown)?;
+                offer.tries_left -= 1;
+                let (state, frame) = pairing.answer(&offer.password, offer.tries_left, rng)?;
+                Ok(Done::step(Next::Enrol(state), frame))
+            }
+            Work::Enrol(enrolment) => {
+                let selector = enrolment.selector();
+                let offer = self.store.offers.get(&selector).filter(|offer| offer.expires > now.wall);
+                let offer = offer.ok_or(Fault::DeniedCodeUnknown)?;
+                let binding = enrolment.binding(offer.client.clone())?;
+                if let (Some(bed), false) = (self.store.roster.get(&binding.id), offer.replace) {
+                    return Err(Fault::DeniedPairedElsewhere { since: bed.since, last_seen: None });
+                }
+                self.store.offers.remove(&selector);
+                let client = binding.id.clone();
+                self.store.pending.insert(client.clone(), binding);
+                let frame = enrolment.grant(client, &self.identity, rng)?;
+                let _ = id;
+                Ok(Done::step(Next::Login, frame))
+            }
+        }
+    }
+
+    fn displace(&mut self, client: &ClientId, now: Now) {
+        let Some(id) = self.connection_of(client) else { return };
+        if let Some(line) = self.line(id) {
+            line.endpoint.disconnect(Farewell::Displaced, now);
+        }
+        self.transmit(id);
+        self.output.push((id, None));
+        self.connection_lost(id, now);
+    }
+
+    fn begin_session(
+        &mut self,
+        id: ConnId,
+        client: ClientId,
+        keys: SessionSecrets,
+        now: Now,
+        rng: &mut ChaCha20Rng,
+    ) {
+        let SessionSecrets { session, key_id, wrap, resume } = keys;
+        let token = random(rng);
+        let expires = now.wall + TOKEN_LIFETIME;
+        // One token per client: an older one that was never spent would let a late RESUME displace this session.
+        self.forget_tokens(&client);
+        let record = ResumeRecord { client: client.clone(), key_id, key: resume };
+        self.store.tokens.insert(token_hash(&token), TokenRow { record, expires });
+        if let Some(line) = self.line(id) {
+            line.session = Some((client.clone(), session));
+        }
+        self.say(id, &FromGateway::Token(token, expires), now);
+        if let (ClientId::Patient(patient), Some(running)) = (&client, &mut self.running) {
+            running.lost.remove(patient);
+            let rekeys = running.group.join(patient, session, wrap, now.mono, rng);
+            self.store.last_generation = running.group.epoch().generation;
+            self.distribute(&rekeys, now);
+            self.catch_up(&client, now);
+        }
+    }
+
+    fn take_vitals(&mut self, id: ConnId, batch: &VitalsBatch, now: Now) {
+        let Some((ClientId::Wearable(device), _)) = self.session_of(id) else { return };
+        for sample in &batch.samples {
+            let is_new = self.store.high_water.get(&device).is_none_or(|high| *high < sample.seq);
+            if is_new {
+                *self.store.rows.entry((device, sample.seq)).or_default() += 1;
+                self.store.high_water.insert(device, sample.seq);
+            }
+        }
+        if let Some(last) = batch.last() {
+            self.say(id, &FromGateway::VitalsAck(last), now);
+        }
+    }
+
+    fn take_receipt(&mut self, id: ConnId, receipt: UnverifiedReceipt) {
+        let Some((client @ ClientId::Patient(_), _)) = self.session_of(id) else { return };
+        let ClientId::Patient(patient) = &client else { return };
+        let Some(key) = self.store.roster.get(&client).and_then(|bed| bed.pinned.receipts.as_ref()) else {
+            return;
+        };
+        match receipt.verify(patient, key, &self.identity.alerts.verifying_key()) {
+            Ok(receipt) => {
+                if let Some(stored) = self.store.alerts.get_mut(&receipt.alert())
+                    && stored.alert.content_hash() == receipt.content_hash()
+                {
+                    let stage = stored.receipts.entry(patient.clone()).or_insert(receipt.stage());
+                    *stage = receipt.stage().max(*stage);
+                }
+            }
+            Err(fault) => self.store.refusals.push(fault),
+        }
+    }
+
+    fn distribute(&mut self, rekeys: &[Rekey], now: Now) {
+        for rekey in rekeys {
+            let client = ClientId::Patient(rekey.patient.clone());
+            if let Some(id) = self.connection_of(&client)
+                && self.session_of(id).is_some_and(|(_, session)| session == rekey.session)
+            {
+                self.say(id, &FromGateway::GroupKey(&rekey.key), now);
+            }
+        }
+    }
+
+    fn forget_tokens(&mut self, client: &ClientId) {
+        self.store.tokens.retain(|_, row| row.record.client != *client);
+    }
+
+    fn say(&mut self, id: ConnId, message: &FromGateway<'_>, now: Now) {
+        if let Some(line) = self.line(id) {
+            line.endpoint.say(message, now).unwrap();
+        }
+        self.transmit(id);
+    }
+
+    fn transmit(&mut self, id: ConnId) {
+        while let Some(bytes) = self.line(id).and_then(|line| line.endpoint.poll_transmit()) {
+            self.output.push((id, Some(bytes)));
+        }
+    }
+
+    fn line(&mut self, id: ConnId) -> Option<&mut Line> {
+        self.running.as_mut()?.lines.get_mut(&id)
+    }
+
+    fn session_of(&self, id: ConnId) -> Option<(ClientId, SessionId)> {
+        self.running.as_ref()?.lines.get(&id)?.session.clone()
+    }
+
+    fn connection_of(&self, client: &ClientId) -> Option<ConnId> {
+        let lines = &self.running.as_ref()?.lines;
+        let is_theirs = |line: &Line| line.session.as_ref().is_some_and(|(theirs, _)| theirs == client);
+        lines.iter().find(|(_, line)| is_theirs(line)).map(|(id, _)| *id)
+    }
+}
+
+/// The outcome of a step of work.
+struct Done {
+    next: Next,
+    frame: Vec<u8>,
+    established: Option<(ClientId, SessionSecrets)>,
+}
+
+struct SessionSecrets {
+    session: SessionId,
+    key_id: KeyId,
+    wrap: Secret<purpose::WrapKey>,
+    resume: Secret<purpose::ResumeKey>,
+}
+
+impl Done {
+    const fn step(next: Next, frame: Vec<u8>) -> Self {
+        Self { next, frame, established: None }
+    }
+
+    fn session(established: Established, frame: Vec<u8>) -> Self {
+        let Established { client, session, wrap, resume, key, .. } = established;
+        let secrets = SessionSecrets { session: session.id(), key_id: key, wrap, resume };
+        Self { next: Next::Session(session), frame, established: Some((client, secrets)) }
+    }
+}
+
+fn random<const N: usize>(rng: &mut (impl CryptoRng + Rng)) -> [u8; N] {
+    let mut bytes = [0; N];
+    rng.fill_bytes(&mut bytes);
+    bytes
+}
