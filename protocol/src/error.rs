@@ -109,6 +109,9 @@ pub enum Fault {
     /// A record counter or the life of a session came to its end.
     #[error("session has lived its time")]
     LocalSessionSpent,
+    /// What this side wants to say does not fit into a record.
+    #[error("a message is longer than a record may be")]
+    LocalTooLong,
     /// This side cannot store what it must store before it may answer.
     #[error("storage is not available")]
     LocalStorage,
@@ -226,6 +229,7 @@ impl Fault {
             | Self::PeerNotReading
             | Self::DeniedGateway
             | Self::LocalSessionSpent
+            | Self::LocalTooLong
             | Self::Refused(_) => return None,
         })
     }

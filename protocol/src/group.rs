@@ -153,7 +153,8 @@ impl GroupOwner {
     }
 
     /// Takes a member in, in place of an earlier session of the same patient. The newcomer's key is returned; the
-    /// others ratchet by themselves.
+    /// others ratchet by themselves, and so could the earlier session: if it was another computer's, [`Self::remove`]
+    /// it first.
     pub fn join(
         &mut self,
         patient: &PatientId,
@@ -201,6 +202,8 @@ impl GroupOwner {
 
     fn wrap_for(&self, patient: &PatientId, member: &Member) -> Rekey {
         let EpochKey { epoch, key } = &self.current;
+        #[cfg(feature = "testkit")]
+        crate::testkit::ledger::note(&member.wrap, &epoch.wrap_nonce(), "a wrapped key");
         // The wrapping key belongs to one session and an epoch is wrapped once for it, so no nonce repeats.
         let wrapped = AeadKey::new(&member.wrap)
             .seal(&epoch.wrap_nonce(), self.gateway.as_bytes(), key.expose())
@@ -227,6 +230,8 @@ impl GroupOwner {
         let epoch = self.current.epoch;
         let header = Header { epoch, counter: self.counter };
         self.counter += 1;
+        #[cfg(feature = "testkit")]
+        crate::testkit::ledger::note(&self.current.key, &nonce(header), "a broadcast");
         let sealed = self
             .current
             .aead()
@@ -283,6 +288,16 @@ impl GroupMember {
     /// # Errors
     /// [`Fault::DeniedProof`] if it is of another generation, of an earlier step, or does not open.
     pub fn open(&mut self, body: &[u8]) -> Result<(Epoch, Vec<u8>), Fault> {
+        self.open_if(body, |plaintext| Ok(plaintext.to_vec()))
+    }
+
+    /// [`Self::open`], but the ratchet moves only if `believe` takes the plaintext: every member can seal, and one that
+    /// forges a far step must not make the others deaf to the gateway.
+    pub(crate) fn open_if<T>(
+        &mut self,
+        body: &[u8],
+        believe: impl FnOnce(&[u8]) -> Result<T, Fault>,
+    ) -> Result<(Epoch, T), Fault> {
         let (header, sealed) =
             codec::decode_prefix::<Header>(body).map_err(|_| Fault::PeerMalformed(Opcode::EncMsg))?;
         let current = self.current.as_ref().ok_or(Fault::DeniedProof)?;
@@ -291,7 +306,7 @@ impl GroupMember {
         if !reachable {
             return Err(Fault::DeniedProof);
         }
-        // A forged step must not move the ratchet: try on a copy, keep it only if the message opens.
+        // A forged step must not move the ratchet: try on a copy, keep it only if the message is believed.
         let mut candidate = EpochKey { epoch: current.epoch, key: current.key.duplicate() };
         while candidate.epoch.step < header.epoch.step {
             candidate.step();
@@ -300,8 +315,9 @@ impl GroupMember {
             .aead()
             .open(&nonce(header), &additional_data(self.gateway, header), sealed)
             .map_err(|_| Fault::DeniedProof)?;
+        let believed = believe(&plaintext)?;
         self.current = Some(candidate);
-        Ok((header.epoch, plaintext))
+        Ok((header.epoch, believed))
     }
 }
 

@@ -17,6 +17,9 @@ use crate::{
     vitals::{Cadence, UnverifiedBatch, VitalsBatch},
 };
 
+/// Longest name of a firmware, in bytes.
+pub const MAX_FIRMWARE: usize = 32;
+
 /// Why a session ends on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Farewell {
@@ -47,6 +50,13 @@ impl fmt::Display for Farewell {
     }
 }
 
+impl Farewell {
+    /// Whether a client may end a session for this reason; the others are the gateway's.
+    const fn may_come_from_client(self) -> bool {
+        matches!(self, Self::EndedByPatient | Self::Shutdown | Self::Spent)
+    }
+}
+
 /// What a wearable tells about itself, after login and when it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceStatus {
@@ -54,8 +64,21 @@ pub struct DeviceStatus {
     pub cadence: Cadence,
     /// Charge in percent, if it knows.
     pub battery: Option<u8>,
-    /// Firmware name and version, at most 32 bytes.
+    /// Firmware name and version: at most 32 printable ASCII characters and spaces.
     pub firmware: String,
+}
+
+impl DeviceStatus {
+    fn check(self) -> Result<Self, Fault> {
+        let printable = self.firmware.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+        if self.firmware.len() > MAX_FIRMWARE
+            || !printable
+            || self.battery.is_some_and(|percent| percent > 100)
+        {
+            return Err(Fault::PeerLimit("firmware is at most 32 printable characters, a battery 0 to 100"));
+        }
+        Ok(self)
+    }
 }
 
 /// From a client.
@@ -78,10 +101,15 @@ impl ToGateway {
         let malformed = |_| Fault::PeerMalformed(opcode);
         match opcode {
             Opcode::Vitals => UnverifiedBatch::decode(body).map(Self::Vitals).map_err(malformed),
-            Opcode::DeviceStatus => codec::decode(body).map(Self::Status).map_err(malformed),
+            Opcode::DeviceStatus => {
+                codec::decode::<DeviceStatus>(body).map_err(malformed)?.check().map(Self::Status)
+            }
             Opcode::DecMsg => UnverifiedReceipt::decode(body).map(Self::Receipt).map_err(malformed),
             Opcode::Heartbeat if body.is_empty() => Ok(Self::Heartbeat),
-            Opcode::Disconnect => codec::decode(body).map(Self::Disconnect).map_err(malformed),
+            Opcode::Disconnect => match codec::decode::<Farewell>(body).map_err(malformed)? {
+                farewell if farewell.may_come_from_client() => Ok(Self::Disconnect(farewell)),
+                _ => Err(Fault::PeerLimit("a client ends its own session, for its own reasons")),
+            },
             _ => Err(Fault::PeerOutOfOrder { opcode, state: "in session" }),
         }
     }

@@ -130,6 +130,10 @@ impl Session {
 
     /// The bytes of a record, preceded by a KEY_UPDATE when the key is spent.
     pub(crate) fn seal(&mut self, opcode: Opcode, plaintext: &[u8], now: Now) -> Result<Vec<u8>, Fault> {
+        // Before the key moves on: a KEY_UPDATE that is made must be sent.
+        if plaintext.len() + TAG_LEN > frame::MAX_BODY {
+            return Err(Fault::LocalTooLong);
+        }
         let mut bytes = Vec::new();
         if self.send.is_spent(now.mono) {
             self.seal_one(Opcode::KeyUpdate, &[], &mut bytes)?;
@@ -141,16 +145,16 @@ impl Session {
 
     fn seal_one(&mut self, opcode: Opcode, plaintext: &[u8], bytes: &mut Vec<u8>) -> Result<(), Fault> {
         let body_len = plaintext.len() + TAG_LEN;
-        if body_len > frame::MAX_BODY {
-            return Err(Fault::PeerLimit("a record has at most 64 KiB"));
-        }
         bytes.extend_from_slice(&frame::begin(opcode, body_len));
         let from = bytes.len();
         bytes.extend_from_slice(plaintext);
         let additional = additional_data(opcode, body_len, self.id);
+        let nonce = self.send.nonce();
+        #[cfg(feature = "testkit")]
+        crate::testkit::ledger::note(&self.send.secret, &nonce, "a session");
         self.send
             .key
-            .seal_in_place(&self.send.nonce(), &additional, bytes, from)
+            .seal_in_place(&nonce, &additional, bytes, from)
             .map_err(|_| Fault::LocalSessionSpent)?;
         self.send.sequence += 1;
         Ok(())
@@ -169,6 +173,9 @@ impl Session {
             .open(&self.receive.nonce(), &additional, &record.body)
             .map_err(|_| Fault::PeerRecord(record.opcode))?;
         if is_update {
+            if !plaintext.is_empty() {
+                return Err(Fault::PeerMalformed(Opcode::KeyUpdate));
+            }
             self.receive.update(now.mono);
             return Ok(None);
         }

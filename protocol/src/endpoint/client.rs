@@ -9,7 +9,7 @@ use super::{LOGIN_LIMIT, Link, SILENCE_LIMIT};
 use crate::{
     alert::{Alert, Audience, UnverifiedAlert},
     codec,
-    credential::{ClientIdentity, PinnedGateway},
+    credential::{ClientIdentity, ClientKind, PinnedGateway},
     error::{Fault, Refusal},
     frame::{self, Frame},
     group::{Epoch, GroupMember},
@@ -64,6 +64,12 @@ pub enum Event {
     Disconnected(Farewell),
     /// The conversation is over because of this.
     Closed(Fault),
+}
+
+/// Whether a frame shows that the gateway is still there.
+enum Life {
+    Sign,
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -142,15 +148,17 @@ impl ClientEndpoint {
         if self.is_closed() {
             return;
         }
-        self.link.hear(bytes, now);
+        self.link.reader.push(bytes);
         while !self.is_closed() {
             let handled = match self.link.reader.next_frame() {
                 Ok(Some(frame)) => self.handle_frame(&frame, now, rng),
                 Ok(None) => return,
                 Err(fault) => Err(fault.into()),
             };
-            if let Err(fault) = handled {
-                self.close(fault);
+            match handled {
+                Ok(Life::Sign) => self.link.heard(now),
+                Ok(Life::Unknown) => {}
+                Err(fault) => self.close(fault),
             }
         }
     }
@@ -160,37 +168,37 @@ impl ClientEndpoint {
         frame: &Frame,
         now: Now,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(), Fault> {
+    ) -> Result<Life, Fault> {
         let out_of_order = Fault::PeerOutOfOrder { opcode: frame.opcode, state: self.state.name() };
         match (core::mem::replace(&mut self.state, State::Closed), frame.opcode) {
             (State::Established { session, group, resume }, opcode) => {
                 self.state = State::Established { session, group, resume };
-                if opcode == Opcode::EncMsg {
-                    self.handle_broadcast(&frame.body)
-                } else {
-                    self.handle_record(frame, now)
-                }
+                return match (opcode, self.identity.id.kind()) {
+                    (Opcode::EncMsg, ClientKind::Patient) => Ok(self.handle_broadcast(&frame.body)),
+                    (Opcode::EncMsg, ClientKind::Wearable) => Err(out_of_order),
+                    _ => self.handle_record(frame, now).map(|()| Life::Sign),
+                };
             }
-            (State::Resuming(_), Opcode::Error) if refusal(frame) == Refusal::Token => self.log_in(now, rng),
-            (_, Opcode::Error) => Err(Fault::Refused(refusal(frame))),
+            (State::Resuming(_), Opcode::Error) if refusal(frame) == Refusal::Token => {
+                self.log_in(now, rng)?
+            }
+            (_, Opcode::Error) => return Err(Fault::Refused(refusal(frame))),
             (State::Resuming(state), Opcode::ResumeReply) => {
                 let established = state.handle_reply(&frame.body, now)?;
                 self.establish(established);
-                Ok(())
             }
             (State::AwaitReply(state), Opcode::HelloReply) => {
                 let (state, proof) = state.handle_reply(&frame.body, rng)?;
                 self.link.send(frame::encode(Opcode::KeyVerification, &proof), now);
                 self.state = State::AwaitConfirmation(state);
-                Ok(())
             }
             (State::AwaitConfirmation(state), Opcode::KeyVerification) => {
                 let established = state.handle_confirmation(frame, now)?;
                 self.establish(established);
-                Ok(())
             }
-            _ => Err(out_of_order),
+            _ => return Err(out_of_order),
         }
+        Ok(Life::Sign)
     }
 
     fn establish(&mut self, established: Established) {
@@ -225,29 +233,31 @@ impl ClientEndpoint {
         Ok(())
     }
 
-    fn handle_broadcast(&mut self, body: &[u8]) -> Result<(), Fault> {
-        let State::Established { group, .. } = &mut self.state else { return Ok(()) };
-        let believed = group.open(body).and_then(|(epoch, bytes)| {
-            let alert = UnverifiedAlert::decode(&bytes)
+    fn handle_broadcast(&mut self, body: &[u8]) -> Life {
+        let State::Established { group, .. } = &mut self.state else { return Life::Unknown };
+        let gateway = &self.pinned.alerts;
+        let believed = group.open_if(body, |bytes| {
+            let alert = UnverifiedAlert::decode(bytes)
                 .map_err(|_| Fault::PeerMalformed(Opcode::EncMsg))?
-                .verify(&self.pinned.alerts)?;
+                .verify(gateway)?;
             // A member could seal somebody's private alert for the whole group; its signature says it is not for it.
             if alert.audience() != Audience::Ward {
                 return Err(Fault::PeerLimit("only alerts for the ward travel under the group key"));
             }
-            Ok((epoch, alert))
+            Ok(alert)
         });
-        self.events.push_back(match believed {
-            Ok((epoch, alert)) => Event::Alert { alert, epoch: Some(epoch) },
-            Err(fault) => Event::AlertRefused(fault),
-        });
-        Ok(())
+        let (event, life) = match believed {
+            Ok((epoch, alert)) => (Event::Alert { alert, epoch: Some(epoch) }, Life::Sign),
+            Err(fault) => (Event::AlertRefused(fault), Life::Unknown),
+        };
+        self.events.push_back(event);
+        life
     }
 
     /// Says something in an established session; nothing is sent in any other state.
     ///
     /// # Errors
-    /// [`Fault::LocalSessionSpent`] if it cannot be sealed, [`Fault::PeerLimit`] if it is too long.
+    /// [`Fault::LocalSessionSpent`] if it cannot be sealed, [`Fault::LocalTooLong`] if it is too long.
     pub fn say(&mut self, message: &FromClient<'_>, now: Now) -> Result<(), Fault> {
         if let State::Established { session, .. } = &mut self.state {
             let (opcode, body) = message.encode();

@@ -72,6 +72,7 @@ pub enum Event {
 #[derive(Debug)]
 enum State {
     AwaitFirst,
+    AwaitHello,
     AwaitProof(AwaitProof),
     AwaitEnrol(AwaitEnrol),
     Working,
@@ -83,6 +84,7 @@ impl State {
     const fn name(&self) -> &'static str {
         match self {
             Self::AwaitFirst => "waiting for HELLO, RESUME or PAIR_START",
+            Self::AwaitHello => "waiting for HELLO",
             Self::AwaitProof(_) => "waiting for KEY_VERIFICATION",
             Self::AwaitEnrol(_) => "waiting for PAIR_ENROL",
             Self::Working => "working on a login",
@@ -114,7 +116,7 @@ impl GatewayEndpoint {
         if matches!(self.state, State::Closed) {
             return;
         }
-        self.link.hear(bytes, now);
+        self.link.reader.push(bytes);
         self.read_frames(now);
     }
 
@@ -145,9 +147,10 @@ impl GatewayEndpoint {
                 if let Some(plaintext) = opened? {
                     self.handle_message(ToGateway::decode(frame.opcode, &plaintext)?)?;
                 }
+                self.link.heard(now);
                 return Ok(());
             }
-            (State::AwaitFirst, Opcode::Hello) => {
+            (State::AwaitFirst | State::AwaitHello, Opcode::Hello) => {
                 let login = Login::parse(frame.body, self.kind, self.channel)?;
                 self.events.push_back(Event::Work(Work::Login(login)));
             }
@@ -197,11 +200,11 @@ impl GatewayEndpoint {
         }
         self.link.send(frame, now);
         // The time that the work took is not the client's.
-        self.link.last_heard = now.mono;
+        self.link.heard(now);
         self.state = match next {
             Next::Proof(state) => State::AwaitProof(state),
             Next::Enrol(state) => State::AwaitEnrol(state),
-            Next::Login => State::AwaitFirst,
+            Next::Login => State::AwaitHello,
             Next::Session(session) => {
                 self.link.allow_large_frames();
                 State::Established(session)
@@ -219,8 +222,10 @@ impl GatewayEndpoint {
         if let (Some(refusal), false) = (fault.refusal(), self.is_established()) {
             self.link.send(frame::encode(Opcode::Error, &codec::encode(&refusal)), now);
         }
-        if fault == Fault::DeniedToken {
-            self.state = State::AwaitFirst;
+        // Once: a connection is not for trying tokens.
+        if fault == Fault::DeniedToken && matches!(self.state, State::Working) {
+            self.link.heard(now);
+            self.state = State::AwaitHello;
             return self.read_frames(now);
         }
         self.state = State::Closed;
@@ -230,7 +235,7 @@ impl GatewayEndpoint {
     /// Says something in an established session; nothing is sent in any other state.
     ///
     /// # Errors
-    /// [`Fault::LocalSessionSpent`] if it cannot be sealed.
+    /// [`Fault::LocalSessionSpent`] if it cannot be sealed, [`Fault::LocalTooLong`] if it is too long.
     pub fn say(&mut self, message: &FromGateway<'_>, now: Now) -> Result<(), Fault> {
         if let State::Established(session) = &mut self.state {
             let (opcode, body) = message.encode();
@@ -285,7 +290,8 @@ impl GatewayEndpoint {
                     return self.refuse(Fault::PeerSilent(SILENCE_LIMIT), now);
                 }
                 if now.mono >= session.expires() {
-                    return self.disconnect(Farewell::Spent, now);
+                    self.disconnect(Farewell::Spent, now);
+                    return self.events.push_back(Event::Closed(Fault::LocalSessionSpent));
                 }
                 if now.mono >= self.link.heartbeat_due()
                     && let Err(fault) = self.say(&FromGateway::Heartbeat(now.wall), now)

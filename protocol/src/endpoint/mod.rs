@@ -20,7 +20,8 @@ use crate::{
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 /// A peer that was not heard for this long is gone. Below the 10 s in which silence must be noticed.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(9);
-/// The longest wait for the peer's next message before a session is established.
+/// The longest wait for the peer's next message before a session is established. Bytes that are no whole message do
+/// not prolong it.
 pub const LOGIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// What both ends have: bytes in and out, and when something was last sent or heard.
@@ -42,8 +43,8 @@ impl Link {
         }
     }
 
-    fn hear(&mut self, bytes: &[u8], now: Now) {
-        self.reader.push(bytes);
+    /// A whole message came and was believed; only that counts as a sign of life.
+    const fn heard(&mut self, now: Now) {
         self.last_heard = now.mono;
     }
 

@@ -53,7 +53,10 @@ impl PairingEndpoint {
 
     /// Takes bytes from the gateway.
     pub fn handle_bytes(&mut self, bytes: &[u8], now: Now, rng: &mut (impl CryptoRng + ?Sized)) {
-        self.link.hear(bytes, now);
+        if matches!(self.state, State::Done(_)) {
+            return;
+        }
+        self.link.reader.push(bytes);
         while !matches!(self.state, State::Done(_)) {
             let frame = match self.link.reader.next_frame() {
                 Ok(Some(frame)) => frame,
@@ -64,6 +67,7 @@ impl PairingEndpoint {
                 (_, Opcode::Error) => self.finish(Err(Fault::Refused(refusal(&frame)))),
                 (State::AwaitReply(state), Opcode::PairReply) => match state.handle_reply(&frame.body, rng) {
                     Ok((state, enrol)) => {
+                        self.link.heard(now);
                         self.link.send(frame::encode(Opcode::PairEnrol, &enrol), now);
                         self.state = State::AwaitGrant(state);
                     }

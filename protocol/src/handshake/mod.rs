@@ -25,9 +25,11 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    VERSION,
     credential::Suite,
     error::Fault,
     id::{ClientId, GatewayId, KeyId},
+    opcode::Opcode,
     session::{Session, SessionKeys},
     time::{ClockFlag, UnixMillis},
 };
@@ -134,6 +136,16 @@ pub(crate) struct ClientProof {
     pub(crate) key: KeyId,
     pub(crate) signature: Vec<u8>,
     pub(crate) mac: [u8; 32],
+}
+
+/// The version comes first in every message that opens a conversation, so that even one of another shape is told which
+/// version is spoken here.
+pub(crate) fn check_version(opcode: Opcode, body: &[u8]) -> Result<(), Fault> {
+    match body.first() {
+        Some(&VERSION) => Ok(()),
+        Some(version) => Err(Fault::PeerVersion(*version)),
+        None => Err(Fault::PeerMalformed(opcode)),
+    }
 }
 
 /// First eight bytes of a MAC over the nonce under the gateway key's id: tells a gateway that it is meant, and

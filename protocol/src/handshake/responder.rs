@@ -9,10 +9,10 @@ use rand_core::CryptoRng;
 
 use super::{
     Channel, ClientProof, Established, GatewayProof, HandshakeKeys, Hello, HelloReply, ONE_TIME_NONCE, Share,
-    confirmation, gateway_hint, th2,
+    check_version, confirmation, gateway_hint, th2,
 };
 use crate::{
-    VERSION, codec,
+    codec,
     credential::{ClientKind, GatewayIdentity, PinnedClient},
     error::Fault,
     frame,
@@ -37,15 +37,10 @@ impl Login {
     /// # Errors
     /// Malformed bytes, another version, or a suite that this kind of client may not use on this channel.
     pub fn parse(body: Vec<u8>, kind: ClientKind, channel: Channel) -> Result<Self, Fault> {
-        // The version comes first on the wire, so that even a hello of another shape is told which one is spoken.
-        match body.first() {
-            Some(&VERSION) => {}
-            Some(version) => return Err(Fault::PeerVersion(*version)),
-            None => return Err(Fault::PeerMalformed(Opcode::Hello)),
-        }
+        check_version(Opcode::Hello, &body)?;
         let hello: Hello = codec::decode(&body).map_err(|_| Fault::PeerMalformed(Opcode::Hello))?;
         let suite = kind.suite();
-        if hello.suites.first() != Some(&suite.number()) || !channel.admits(suite) {
+        if !hello.suites.contains(&suite.number()) || !channel.admits(suite) {
             return Err(Fault::PeerSuite);
         }
         if hello.clock == ClockFlag::None && kind == ClientKind::Patient {

@@ -11,7 +11,7 @@ use crypto::{Prk, Secret, exchange, purpose, sha256, verify_mac};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-use super::{Channel, Established};
+use super::{Channel, Established, check_version};
 use crate::{
     VERSION, codec,
     credential::{ClientIdentity, ClientKind},
@@ -141,12 +141,19 @@ impl Resumption {
     /// Reads the body of RESUME.
     ///
     /// # Errors
-    /// Malformed bytes or another version.
+    /// Malformed bytes, another version, or a kind of client that has no business on this channel.
     pub fn parse(body: Vec<u8>, kind: ClientKind, channel: Channel) -> Result<Self, Fault> {
-        let (message, _) =
+        check_version(Opcode::Resume, &body)?;
+        let (message, mac) =
             codec::decode_prefix::<Resume>(&body).map_err(|_| Fault::PeerMalformed(Opcode::Resume))?;
-        if message.version != VERSION {
-            return Err(Fault::PeerVersion(message.version));
+        if mac.len() != 32 {
+            return Err(Fault::PeerMalformed(Opcode::Resume));
+        }
+        if !channel.admits(kind.suite()) {
+            return Err(Fault::PeerSuite);
+        }
+        if message.clock == ClockFlag::None && kind == ClientKind::Patient {
+            return Err(Fault::PeerLimit("a patient's client has a clock"));
         }
         Ok(Self { kind, channel, message, body })
     }

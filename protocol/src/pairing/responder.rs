@@ -11,11 +11,11 @@ use super::{
     pake_identities,
 };
 use crate::{
-    VERSION, codec,
+    codec,
     credential::{ClientKind, GatewayIdentity, LoginVerifyingKey, PinnedClient},
     error::Fault,
     frame,
-    handshake::Channel,
+    handshake::{Channel, check_version},
     id::{ClientId, WearableName},
     opcode::Opcode,
 };
@@ -38,10 +38,8 @@ impl Pairing {
     /// # Errors
     /// Malformed bytes, another version, or a kind of client that has no business on this port.
     pub fn parse(body: Vec<u8>, kind: ClientKind, channel: Channel) -> Result<Self, Fault> {
+        check_version(Opcode::PairStart, &body)?;
         let start: Start = codec::decode(&body).map_err(|_| Fault::PeerMalformed(Opcode::PairStart))?;
-        if start.version != VERSION {
-            return Err(Fault::PeerVersion(start.version));
-        }
         if start.kind != kind || !channel.admits(kind.suite()) {
             return Err(Fault::PeerSuite);
         }
@@ -167,9 +165,10 @@ impl Enrolment {
     /// The binding to keep, if this client is `id`.
     ///
     /// # Errors
-    /// [`Fault::DeniedCodeForAnother`] if it asked for another id.
+    /// [`Fault::DeniedCodeForAnother`] if it asked for another id, or is of another kind.
     pub fn binding(&self, id: ClientId) -> Result<PinnedClient, Fault> {
-        if self.wanted.as_ref().is_some_and(|wanted| *wanted != id) {
+        let is_wanted = self.wanted.as_ref().is_none_or(|wanted| *wanted == id);
+        if !is_wanted || id.kind().suite() != self.login.suite() {
             return Err(Fault::DeniedCodeForAnother);
         }
         Ok(PinnedClient { id, login: self.login.clone(), receipts: self.receipts.clone() })

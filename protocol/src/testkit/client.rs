@@ -284,7 +284,8 @@ impl SimClient {
             Event::Disconnected(farewell) => {
                 self.transmit();
                 self.hangup = true;
-                let retry = matches!(farewell, Farewell::Shutdown | Farewell::Spent).then(|| backoff(time, rng));
+                let retry =
+                    matches!(farewell, Farewell::Shutdown | Farewell::Spent).then(|| backoff(time, rng));
                 self.go_offline(retry);
             }
             Event::Closed(fault) => {

@@ -212,7 +212,8 @@ impl SimGateway {
     /// The link of a connection is gone. A member keeps its place for [`GRACE`].
     pub(super) fn connection_lost(&mut self, id: ConnId, now: Now) {
         let Some(running) = &mut self.running else { return };
-        if let Some(Line { session: Some((ClientId::Patient(patient), session)), .. }) = running.lines.remove(&id)
+        if let Some(Line { session: Some((ClientId::Patient(patient), session)), .. }) =
+            running.lines.remove(&id)
         {
             running.lost.insert(patient, (session, now.mono));
         }
@@ -245,8 +246,12 @@ impl SimGateway {
     fn end_graces(&mut self, now: Now) {
         let Some(running) = &mut self.running else { return };
         let over = |since: &Monotonic| now.mono.since(*since) >= GRACE;
-        let gone: Vec<_> =
-            running.lost.iter().filter(|(_, (_, since))| over(since)).map(|(p, (s, _))| (p.clone(), *s)).collect();
+        let gone: Vec<_> = running
+            .lost
+            .iter()
+            .filter(|(_, (_, since))| over(since))
+            .map(|(p, (s, _))| (p.clone(), *s))
+            .collect();
         for (patient, session) in gone {
             running.lost.remove(&patient);
             if running.group.remove(&patient, session) {
@@ -286,7 +291,8 @@ impl SimGateway {
                 && !stored.receipts.contains_key(patient)
                 && stored.alert.expires() > now.wall
         };
-        let alerts: Vec<Alert> = self.store.alerts.values().filter(missing).map(|s| s.alert.clone()).collect();
+        let alerts: Vec<Alert> =
+            self.store.alerts.values().filter(missing).map(|s| s.alert.clone()).collect();
         for alert in alerts {
             self.say(id, &FromGateway::DirectMsg(&alert), now);
         }
@@ -367,7 +373,8 @@ impl SimGateway {
             self.output.push((id, None));
         }
         let Some(running) = &mut self.running else { return };
-        let session = connection.and_then(|id| running.lines.remove(&id)?.session.map(|(_, session)| session));
+        let session =
+            connection.and_then(|id| running.lines.remove(&id)?.session.map(|(_, session)| session));
         if let ClientId::Patient(patient) = client {
             let lost = running.lost.remove(patient).map(|(session, _)| session);
             for session in session.into_iter().chain(lost) {
@@ -428,13 +435,7 @@ impl SimGateway {
         self.transmit(id);
     }
 
-    fn carry_out(
-        &mut self,
-        id: ConnId,
-        work: Work,
-        now: Now,
-        rng: &mut ChaCha20Rng,
-    ) -> Result<Done, Fault> {
+    fn carry_out(&mut self, id: ConnId, work: Work, now: Now, rng: &mut ChaCha20Rng) -> Result<Done, Fault> {
         let running = self.running.as_mut().ok_or(Fault::LocalStorage)?;
         match work {
             Work::Login(login) => {
@@ -448,7 +449,8 @@ impl SimGateway {
                 let client = claimed.client().clone();
                 let pending = self.store.pending.get(&client).filter(|p| p.login.key_id() == claimed.key());
                 let is_first = pending.is_some();
-                let pinned = pending.or_else(|| self.store.roster.get(&client).map(|bed| &bed.pinned)).cloned();
+                let pinned =
+                    pending.or_else(|| self.store.roster.get(&client).map(|bed| &bed.pinned)).cloned();
                 let fingerprint = claimed.fingerprint();
                 let (established, frame) = claimed.verify(pinned.as_ref(), now)?;
                 if !running.replay.insert(fingerprint, now.mono) {
@@ -464,7 +466,8 @@ impl SimGateway {
                 Ok(Done::session(established, frame))
             }
             Work::Resume(resumption) => {
-                let row = self.store.tokens.get(&resumption.token_hash()).filter(|row| row.expires > now.wall);
+                let row =
+                    self.store.tokens.get(&resumption.token_hash()).filter(|row| row.expires > now.wall);
                 let record = row.map(|TokenRow { record, .. }| ResumeRecord {
                     client: record.client.clone(),
                     key_id: record.key_id,

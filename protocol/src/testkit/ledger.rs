@@ -1,11 +1,6 @@
 //! A thread's memory of every (key, nonce) pair that sealed something, while it is watched.
 
-use alloc::{
-    collections::BTreeSet,
-    format,
-    string::String,
-    vec::Vec,
-};
+use alloc::{collections::BTreeSet, format, string::String, vec::Vec};
 use core::{cell::RefCell, fmt};
 
 use crypto::{Purpose, Secret, sha256};
@@ -34,7 +29,9 @@ pub fn len() -> usize {
 
 /// The pairs that sealed twice.
 pub(super) fn take_violations() -> Vec<String> {
-    LEDGER.with_borrow_mut(|ledger| ledger.as_mut().map(|l| core::mem::take(&mut l.violations)).unwrap_or_default())
+    LEDGER.with_borrow_mut(|ledger| {
+        ledger.as_mut().map(|l| core::mem::take(&mut l.violations)).unwrap_or_default()
+    })
 }
 
 /// Notes that `key` seals under `nonce`.

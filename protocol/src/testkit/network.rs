@@ -35,7 +35,8 @@ impl Stream {
         let mut earliest = self.0.back().map_or(time, |(arrival, _)| *arrival);
         while !rest.is_empty() {
             // Mostly whole frames, sometimes a few bytes.
-            let cut = if rng.next_u32().is_multiple_of(4) { 1 + rng.next_u32() as usize % 16 } else { rest.len() };
+            let cut =
+                if rng.next_u32().is_multiple_of(4) { 1 + rng.next_u32() as usize % 16 } else { rest.len() };
             let (segment, later) = rest.split_at(cut.min(rest.len()));
             earliest = earliest.max(time + rng.next_u64() % (max_delay + 1));
             self.0.push_back((earliest, segment.to_vec()));
