@@ -5,7 +5,11 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "uplink")]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
 pub mod dsp;
+#[cfg(feature = "uplink")]
+pub mod uplink;
