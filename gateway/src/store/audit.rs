@@ -9,7 +9,7 @@ use protocol::time::UnixMillis;
 use rusqlite::{Row, params};
 
 use super::{
-    column::{Millis, Text, time, unsigned},
+    column::{Millis, Text, integer, time, unsigned},
     error::StoreError,
     ledger::{Ledger, View},
 };
@@ -164,7 +164,7 @@ impl Ledger<'_> {
         self.execute(
             "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
-                i64::try_from(entry.n).unwrap_or(i64::MAX),
+                integer(entry.n),
                 entry.doctor,
                 Millis(now),
                 entry.event,

@@ -74,7 +74,7 @@ impl<'a> Ledger<'a> {
         &self,
         job: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.db.execute_batch("SAVEPOINT job")?;
+        self.execute("SAVEPOINT job", [])?;
         let result = caught(|| job(self));
         if self.db.is_autocommit() {
             // After some failures SQLite itself undoes the whole transaction, whatever the job made of them.

@@ -2,14 +2,13 @@
 //! number of each device; gaps; and the chain of its batches. What a value means is the ward's business.
 
 use protocol::{
-    id::{BootId, ClientId, DeviceId, PatientId, Seq},
+    id::{BootId, DeviceId, PatientId, Seq},
     time::UnixMillis,
     vitals::{Quantity, Sample, SampleTime, VitalsBatch},
 };
 use rusqlite::{Row, params, types::FromSqlError};
 
 use super::{
-    clients::EnrolledClient,
     column::{Millis, Text, damaged, integer, optional_time, text, time, unsigned},
     error::StoreError,
     ledger::{Ledger, View},
@@ -87,15 +86,18 @@ impl Ledger<'_> {
         batch: &VitalsBatch,
         received: UnixMillis,
     ) -> Result<Appended, StoreError> {
-        let Some(EnrolledClient { patient, .. }) = self.client(&ClientId::Wearable(device))? else {
-            return Err(StoreError::UnknownClient);
-        };
-        let before = self.high_water(device)?;
+        let patient = self.wearer(device)?.ok_or(StoreError::UnknownClient)?;
+        let mut newest = self.high_water(device)?;
         let (row, chain_ok) = self.append_batch(device, batch, received)?;
-        let (acknowledged, stored, duplicates) = (before.unwrap_or(Seq(0)), Vec::new(), 0);
-        let mut appended =
-            Appended { acknowledged, patient, stored, duplicates, conflicts: 0, gaps: Vec::new(), chain_ok };
-        let mut newest = before;
+        let mut appended = Appended {
+            acknowledged: Seq(0),
+            patient,
+            stored: Vec::new(),
+            duplicates: 0,
+            conflicts: 0,
+            gaps: Vec::new(),
+            chain_ok,
+        };
         for sample in &batch.samples {
             if self.append_sample(device, &appended.patient, sample, row, received)? {
                 appended.stored.push(sample.clone());
@@ -111,6 +113,16 @@ impl Ledger<'_> {
         appended.acknowledged = newest.unwrap_or(Seq(0));
         self.record_progress(device, &appended, received)?;
         Ok(appended)
+    }
+
+    /// The patient who wears an active device.
+    fn wearer(&self, device: DeviceId) -> Result<Option<PatientId>, StoreError> {
+        self.first(
+            "SELECT patient FROM bindings
+             WHERE doctor = ?1 AND kind = 'wearable' AND client = ?2 AND state = 'active'",
+            params![Text(self.doctor), Text(device)],
+            |row| text(row, "patient"),
+        )
     }
 
     fn high_water(&self, device: DeviceId) -> Result<Option<Seq>, StoreError> {

@@ -1,7 +1,11 @@
 //! What lies on the disk, and what a restart finds.
 
-use gateway::store::StoreError;
-use protocol::id::ClientId;
+use crypto::Secret;
+use gateway::store::{StoreError, tokens::TokenRecord};
+use protocol::{
+    credential::{ClientKind, Suite},
+    id::ClientId,
+};
 
 use crate::support::*;
 
@@ -70,8 +74,31 @@ async fn the_identity_comes_back_and_is_never_replaced() {
     assert_eq!(found.keys.alerts.verifying_key(), saved.keys.alerts.verifying_key());
     assert_eq!((found.keys.gateway, found.keys.tls_spki), (saved.keys.gateway, saved.keys.tls_spki));
     assert_eq!((&found.tls_certificate, &*found.tls_key), (&saved.tls_certificate, &*saved.tls_key));
-    let shown = format!("{found:?}");
-    assert!(!shown.contains(&format!("{:?}", found.tls_key)), "{shown}");
+}
+
+#[test]
+fn no_secret_shows_in_debug() {
+    let identity = identity();
+    let token = TokenRecord {
+        client: ClientId::Wearable(device(1)),
+        suite: Suite::Wearable,
+        key_id: client(ClientId::Wearable(device(1)), 1).login.key_id(),
+        psk: Secret::new([171; 32]),
+        expires: NOW,
+    };
+    let offer = offer("ABC-DEF-GH2", ClientKind::Patient, &patient("P001"));
+    let shown = format!("{identity:?} {token:?} {offer:?}");
+    let exponent = identity.keys.patient_login.to_secret();
+    let seed = identity.keys.wearable_login.to_secret();
+    let secrets: [&[u8]; 5] = [exponent.expose(), seed.expose(), &identity.tls_key, &[171; 4], b"DEFGH2"];
+    for secret in secrets {
+        let hex = hex::encode(secret);
+        let decimal = format!("{secret:?}");
+        for form in [hex.as_str(), decimal.trim_matches(['[', ']']), &secret.escape_ascii().to_string()] {
+            assert!(!shown.contains(form), "{form} in {shown}");
+        }
+    }
+    assert!(shown.contains("ABC"), "the selector is public");
 }
 
 #[tokio::test]

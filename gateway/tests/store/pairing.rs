@@ -159,7 +159,8 @@ async fn a_paired_patient_is_replaced_only_on_purpose() {
     confirm(&store, &new, after(4)).await.unwrap();
     let all = store.read(|view| view.clients()).await.unwrap();
     assert_eq!(all.iter().map(|client| &client.pinned).collect::<Vec<_>>(), [&new]);
-    assert!(!consume(&store, 1, after(5)).await, "the old computer's token is gone");
+    assert_eq!(store.read(|view| view.token(&[1; 32], NOW)).await.unwrap(), None, "its token is gone");
+    assert!(!consume(&store, 1, after(5)).await);
 }
 
 #[tokio::test]
