@@ -29,6 +29,12 @@ pub mod pairing;
 pub mod replay;
 pub mod session;
 #[cfg(feature = "testkit")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a test's own machinery may stop the test"
+)]
 pub mod testkit;
 pub mod time;
 pub mod vitals;

@@ -36,6 +36,21 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// The exit of a number; an unknown one is a failure.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Self::Done,
+            3 => Self::InPart,
+            64 => Self::Usage,
+            69 => Self::Unavailable,
+            78 => Self::Configuration,
+            _ => Self::Failed,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())

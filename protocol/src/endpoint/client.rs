@@ -180,7 +180,7 @@ impl ClientEndpoint {
                 };
             }
             (State::Resuming(_), Opcode::Error) if refusal(frame) == Refusal::Token => {
-                self.log_in(now, rng)?
+                self.log_in(now, rng)?;
             }
             (_, Opcode::Error) => return Err(Fault::Refused(refusal(frame))),
             (State::Resuming(state), Opcode::ResumeReply) => {

@@ -10,12 +10,12 @@ use core::time::Duration;
 
 use crypto::{Secret, identity, purpose};
 use rand_chacha::ChaCha20Rng;
-use rand_core::{CryptoRng, Rng};
+use rand_core::CryptoRng;
 
 use super::{ConnId, SealedBroadcast};
 use crate::{
     alert::{Alert, Audience, Draft, Priority, Stage, UnverifiedReceipt},
-    credential::{ClientKind, GatewayIdentity, LoginKey, PinnedClient, Suite},
+    credential::{ClientIdentity, ClientKind, GatewayIdentity, LoginKey, PinnedClient, Suite},
     endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
     error::Fault,
     group::{Broadcast, GroupOwner, Rekey},
@@ -126,7 +126,8 @@ pub struct SimGateway {
 }
 
 impl SimGateway {
-    pub(super) fn new(now: Now, rng: &mut ChaCha20Rng) -> Self {
+    /// A gateway with fresh keys and an empty roster, in service.
+    pub fn new(now: Now, rng: &mut ChaCha20Rng) -> Self {
         let identity = GatewayIdentity {
             gateway: GatewayId::from_random(random(rng)),
             doctor: "D001".parse().unwrap(),
@@ -159,7 +160,8 @@ impl SimGateway {
         self.running.iter().flat_map(|r| r.group.members().map(|(patient, _)| patient.clone())).collect()
     }
 
-    pub(super) fn start(&mut self, now: Now, rng: &mut ChaCha20Rng) {
+    /// Starts on what is stored, with a new generation of the group key.
+    pub fn start(&mut self, now: Now, rng: &mut ChaCha20Rng) {
         let generation = now.wall.0.max(self.store.last_generation + 1);
         self.store.last_generation = generation;
         self.running = Some(Running {
@@ -172,18 +174,14 @@ impl SimGateway {
         });
     }
 
-    pub(super) fn crash(&mut self) {
+    /// Dies: all connections and everything in memory are gone.
+    pub fn crash(&mut self) {
         self.running = None;
         self.output.clear();
     }
 
-    pub(super) fn offer(
-        &mut self,
-        client: ClientId,
-        replace: bool,
-        now: Now,
-        rng: &mut ChaCha20Rng,
-    ) -> PairingCode {
+    /// Opens a pairing offer for `client`; `replace` lets it take the place of an earlier computer.
+    pub fn offer(&mut self, client: ClientId, replace: bool, now: Now, rng: &mut ChaCha20Rng) -> PairingCode {
         let code = PairingCode::generate(rng);
         let expires = now.wall + OFFER_LIFETIME;
         let offer = Offer { client, password: code.password, tries_left: TRIES, expires, replace };
@@ -191,18 +189,21 @@ impl SimGateway {
         code
     }
 
-    pub(super) fn accept(&mut self, id: ConnId, kind: ClientKind, channel: Channel, now: Now) {
+    /// A connection comes in on the port of this kind.
+    pub fn accept(&mut self, id: ConnId, kind: ClientKind, channel: Channel, now: Now) {
         if let Some(running) = &mut self.running {
             let line = Line { endpoint: GatewayEndpoint::new(kind, channel, now), session: None };
             running.lines.insert(id, line);
         }
     }
 
-    pub(super) fn take_output(&mut self) -> Vec<(ConnId, Option<Vec<u8>>)> {
+    /// What it has to say, in order; `None` closes the connection.
+    pub fn take_output(&mut self) -> Vec<(ConnId, Option<Vec<u8>>)> {
         core::mem::take(&mut self.output)
     }
 
-    pub(super) fn handle_bytes(&mut self, id: ConnId, bytes: &[u8], now: Now, rng: &mut ChaCha20Rng) {
+    /// Takes bytes of a connection.
+    pub fn handle_bytes(&mut self, id: ConnId, bytes: &[u8], now: Now, rng: &mut ChaCha20Rng) {
         if let Some(line) = self.line(id) {
             line.endpoint.handle_bytes(bytes, now);
             self.pump(id, now, rng);
@@ -210,7 +211,7 @@ impl SimGateway {
     }
 
     /// The link of a connection is gone. A member keeps its place for [`GRACE`].
-    pub(super) fn connection_lost(&mut self, id: ConnId, now: Now) {
+    pub fn connection_lost(&mut self, id: ConnId, now: Now) {
         let Some(running) = &mut self.running else { return };
         if let Some(Line { session: Some((ClientId::Patient(patient), session)), .. }) =
             running.lines.remove(&id)
@@ -219,7 +220,9 @@ impl SimGateway {
         }
     }
 
-    pub(super) fn next_time(&self) -> Option<u64> {
+    /// When something is due next.
+    #[must_use]
+    pub fn next_time(&self) -> Option<u64> {
         let running = self.running.as_ref()?;
         let endpoints = running.lines.values().filter_map(|line| line.endpoint.poll_timeout());
         let graces = running.lost.values().map(|(_, since)| *since + GRACE);
@@ -227,7 +230,8 @@ impl SimGateway {
         endpoints.chain(graces).chain(own).map(|due| due.0).min()
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Now, rng: &mut ChaCha20Rng) {
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now, rng: &mut ChaCha20Rng) {
         let Some(running) = &mut self.running else { return };
         let ids: Vec<ConnId> = running.lines.keys().copied().collect();
         for id in ids {
@@ -298,7 +302,8 @@ impl SimGateway {
         }
     }
 
-    pub(super) fn raise(
+    /// Raises an alert for the ward, or for these patients in their own sessions.
+    pub fn raise(
         &mut self,
         text: &str,
         selected: Option<&[PatientId]>,
@@ -351,7 +356,7 @@ impl SimGateway {
     }
 
     /// Commits the end of a client's place, drops its session and its tokens, changes the group key.
-    pub(super) fn revoke(&mut self, client: &ClientId, now: Now, rng: &mut ChaCha20Rng) {
+    pub fn revoke(&mut self, client: &ClientId, now: Now, rng: &mut ChaCha20Rng) {
         self.store.roster.remove(client);
         self.store.pending.remove(client);
         self.forget_tokens(client);
@@ -360,6 +365,22 @@ impl SimGateway {
             running.rekey_at = Some(now.mono);
         }
         self.rekey_if_due(now, rng);
+    }
+
+    /// Enrols a client as if it had paired, with the keys of this identity.
+    pub fn enrol(&mut self, identity: &ClientIdentity, now: Now) {
+        let pinned = PinnedClient {
+            id: identity.id.clone(),
+            login: identity.login.verifying_key(),
+            receipts: identity.receipts.as_ref().map(identity::SigningKey::verifying_key),
+        };
+        self.store.roster.insert(identity.id.clone(), Bed { pinned, since: now.wall });
+    }
+
+    /// The ENC_MSG frame that any member could make, since it holds the group key: the seal is right, whoever signed
+    /// the alert.
+    pub fn seal_as_member(&mut self, alert: &Alert, now: Now, rng: &mut ChaCha20Rng) -> Vec<u8> {
+        self.running.as_mut().unwrap().group.seal(alert, now.mono, rng).unwrap().frame
     }
 
     /// Ends whatever session or grace a client has; it is no member afterwards.
@@ -388,7 +409,7 @@ impl SimGateway {
     fn pump(&mut self, id: ConnId, now: Now, rng: &mut ChaCha20Rng) {
         while let Some(event) = self.line(id).and_then(|line| line.endpoint.poll_event()) {
             match event {
-                Event::Work(work) => match self.carry_out(id, work, now, rng) {
+                Event::Work(work) => match self.carry_out(work, now, rng) {
                     Ok(Done { next, frame, established }) => {
                         if let Some((client, _)) = &established
                             && self.connection_of(client).is_some_and(|other| other != id)
@@ -398,7 +419,7 @@ impl SimGateway {
                         let Some(line) = self.line(id) else { return };
                         line.endpoint.proceed(next, frame, now);
                         if let Some((client, keys)) = established {
-                            self.begin_session(id, client, keys, now, rng);
+                            self.begin_session(id, &client, keys, now, rng);
                         }
                     }
                     Err(fault) => {
@@ -435,7 +456,7 @@ impl SimGateway {
         self.transmit(id);
     }
 
-    fn carry_out(&mut self, id: ConnId, work: Work, now: Now, rng: &mut ChaCha20Rng) -> Result<Done, Fault> {
+    fn carry_out(&mut self, work: Work, now: Now, rng: &mut ChaCha20Rng) -> Result<Done, Fault> {
         let running = self.running.as_mut().ok_or(Fault::LocalStorage)?;
         match work {
             Work::Login(login) => {
@@ -502,7 +523,6 @@ impl SimGateway {
                 let client = binding.id.clone();
                 self.store.pending.insert(client.clone(), binding);
                 let frame = enrolment.grant(client, &self.identity, rng)?;
-                let _ = id;
                 Ok(Done::step(Next::Login, frame))
             }
         }
@@ -521,7 +541,7 @@ impl SimGateway {
     fn begin_session(
         &mut self,
         id: ConnId,
-        client: ClientId,
+        client: &ClientId,
         keys: SessionSecrets,
         now: Now,
         rng: &mut ChaCha20Rng,
@@ -530,19 +550,19 @@ impl SimGateway {
         let token = random(rng);
         let expires = now.wall + TOKEN_LIFETIME;
         // One token per client: an older one that was never spent would let a late RESUME displace this session.
-        self.forget_tokens(&client);
+        self.forget_tokens(client);
         let record = ResumeRecord { client: client.clone(), key_id, key: resume };
         self.store.tokens.insert(token_hash(&token), TokenRow { record, expires });
         if let Some(line) = self.line(id) {
             line.session = Some((client.clone(), session));
         }
         self.say(id, &FromGateway::Token(token, expires), now);
-        if let (ClientId::Patient(patient), Some(running)) = (&client, &mut self.running) {
+        if let (ClientId::Patient(patient), Some(running)) = (client, &mut self.running) {
             running.lost.remove(patient);
             let rekeys = running.group.join(patient, session, wrap, now.mono, rng);
             self.store.last_generation = running.group.epoch().generation;
             self.distribute(&rekeys, now);
-            self.catch_up(&client, now);
+            self.catch_up(client, now);
         }
     }
 
@@ -571,7 +591,7 @@ impl SimGateway {
                 if let Some(stored) = self.store.alerts.get_mut(&receipt.alert())
                     && stored.alert.content_hash() == receipt.content_hash()
                 {
-                    let stage = stored.receipts.entry(patient.clone()).or_insert(receipt.stage());
+                    let stage = stored.receipts.entry(patient.clone()).or_insert_with(|| receipt.stage());
                     *stage = receipt.stage().max(*stage);
                 }
             }
@@ -648,7 +668,7 @@ impl Done {
     }
 }
 
-fn random<const N: usize>(rng: &mut (impl CryptoRng + Rng)) -> [u8; N] {
+fn random<const N: usize>(rng: &mut impl CryptoRng) -> [u8; N] {
     let mut bytes = [0; N];
     rng.fill_bytes(&mut bytes);
     bytes
