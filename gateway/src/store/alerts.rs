@@ -51,6 +51,15 @@ impl View<'_> {
         Ok(self.verified_alerts(sql, params![Text(self.doctor), Text(id)])?.pop())
     }
 
+    /// The alert that called this one off.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn cancelled_by(&self, id: AlertId) -> Result<Option<AlertId>, StoreError> {
+        let sql = "SELECT alert FROM alerts WHERE doctor = ?1 AND cancels = ?2 ORDER BY sequence LIMIT 1";
+        self.first(sql, params![Text(self.doctor), Text(id)], |row| text(row, "alert"))
+    }
+
     /// The last `limit` alerts, the newest first.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The two threads that own the two connections. The writer is where durability is decided: it gathers the jobs that
 //! wait into one transaction, and answers none before the commit. It knows no table.
 
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
 
 use protocol::id::DoctorId;
 use rusqlite::Connection;
@@ -62,8 +62,8 @@ pub(super) fn write(
     mut queue: Receiver<Option<Write>>,
     health: Sender<StoreHealth>,
     reader: JoinHandle<()>,
-) -> Result<JoinHandle<()>, StoreError> {
-    spawn("store-writer", move || {
+) -> Result<Running, StoreError> {
+    let thread = spawn("store-writer", move || {
         let ledger = Ledger::new(&db, &doctor);
         let mut group = Vec::with_capacity(GROUP);
         while queue.blocking_recv_many(&mut group, GROUP) > 0 {
@@ -80,7 +80,24 @@ pub(super) fn write(
         }
         drop(db);
         drop(health);
-    })
+    })?;
+    Ok(Running(Some(thread)))
+}
+
+/// The threads, for as long as any handle lives. Dropping it, after the handle's ends of the queues, waits until the
+/// database is closed: SQLCipher takes its tables down when the process exits, and crashes whoever still uses them.
+#[derive(Debug)]
+pub(super) struct Running(Option<JoinHandle<()>>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A job may own the last handle; its own thread cannot wait for itself.
+        if let Some(writer) = self.0.take().filter(|writer| writer.thread().id() != thread::current().id())
+            && writer.join().is_err()
+        {
+            tracing::error!("the store's writer thread panicked");
+        }
+    }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {

@@ -30,13 +30,13 @@ pub mod offers;
 pub mod tokens;
 pub mod vitals;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use crypto::{Secret, purpose};
 use protocol::id::DoctorId;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::lane::{Done, Read, Write};
+use self::lane::{Done, Read, Running, Write};
 pub use self::{
     error::StoreError,
     lane::StoreHealth,
@@ -46,12 +46,15 @@ pub use self::{
 /// Jobs that may wait for each connection; a caller who comes later waits for a place.
 const QUEUE: usize = 1024;
 
-/// A handle to the open database; clones share it.
+/// A handle to the open database; clones share it. The last one that is dropped does what [`Store::close`] does, and
+/// blocks meanwhile.
 #[derive(Debug, Clone)]
 pub struct Store {
     writes: mpsc::Sender<Option<Write>>,
     reads: mpsc::Sender<Option<Read>>,
     health: watch::Receiver<StoreHealth>,
+    // After the queues: a thread ends when they do.
+    _running: Arc<Running>,
 }
 
 impl Store {
@@ -74,8 +77,8 @@ impl Store {
         let (reads, read_queue) = mpsc::channel(QUEUE);
         let (health_sender, health) = watch::channel(StoreHealth::Ok);
         let reading = lane::read(reader, doctor.clone(), read_queue)?;
-        lane::write(writer, doctor.clone(), write_queue, health_sender, reading)?;
-        Ok(Self { writes, reads, health })
+        let running = lane::write(writer, doctor.clone(), write_queue, health_sender, reading)?;
+        Ok(Self { writes, reads, health, _running: Arc::new(running) })
     }
 
     /// Runs `job` in the next transaction and returns what it gave, **after** that transaction is on the disk. A

@@ -98,7 +98,6 @@ fn no_secret_shows_in_debug() {
             assert!(!shown.contains(form), "{form} in {shown}");
         }
     }
-    assert!(shown.contains("ABC"), "the selector is public");
 }
 
 #[tokio::test]
@@ -131,8 +130,10 @@ async fn close_does_what_waits_and_ends_every_handle() {
         })
         .map(tokio::spawn)
         .collect();
-    // One turn for each: they are in the queue.
-    tokio::task::yield_now().await;
+    // A turn for each: then all are in the queue.
+    for _ in &waiting {
+        tokio::task::yield_now().await;
+    }
     store.close().await;
     for answer in waiting {
         answer.await.unwrap().unwrap();

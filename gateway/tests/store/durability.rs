@@ -55,7 +55,7 @@ fn watched(test: &str) -> Option<Disk> {
         .output()
         .unwrap();
     let output = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success() && output.contains("1 passed"), "{output}");
+    assert!(run.status.success() && output.contains("1 passed"), "{}: {output}", run.status);
     None
 }
 

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use serde_json::Value;
+use serde::Serialize;
 
 /// Where event lines go; copies share it. Silent when no script listens.
 #[derive(Debug, Clone)]
@@ -31,12 +31,14 @@ impl EventLines {
     }
 
     /// Writes one line. A reader that went away stops the lines, not the program.
-    pub fn emit(&self, line: &Value) {
+    pub fn emit(&self, event: &impl Serialize) {
         if !self.enabled || self.closed.load(Ordering::Relaxed) {
             return;
         }
+        let Ok(mut line) = serde_json::to_vec(event) else { return };
+        line.push(b'\n');
         let mut out = io::stdout().lock();
-        if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        if out.write_all(&line).and_then(|()| out.flush()).is_err() {
             self.closed.store(true, Ordering::Relaxed);
         }
     }

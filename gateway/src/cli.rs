@@ -1,0 +1,636 @@
+//! The command line: what a person typed, and what a verb prints. `--json` prints the gateway's reply as it came.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+use host::{
+    datadir::{self, DataDirError},
+    exit::{Exit, Stop},
+};
+use protocol::{
+    id::{DoctorId, PatientId},
+    pairing::code::PairingCode,
+    time::Readable,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    config::{Config, ConfigFile, parse_duration},
+    control::{
+        Request,
+        client::{Client, Target},
+    },
+    ward::{
+        event::SampleView,
+        view::{AlertReport, OfferView, PatientView, RefusalView, Status, WearableView},
+    },
+};
+
+/// The doctor's gateway: patients log in to it, wearables send it vitals, and alerts go out with proof of who received
+/// them. Not a medical device.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Ask something of the gateway that runs on this machine.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// Run a gateway.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// How to run a gateway.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The doctor, for example D001.
+    #[arg(long)]
+    pub id: Option<DoctorId>,
+    /// Make a new gateway even where others exist.
+    #[arg(long)]
+    pub create: bool,
+    /// Where to keep everything [default: ~/.local/share/vitalward/gateway-ID, or below $`VITALWARD_HOME`].
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+    /// Address for patients; port 0 takes a free one [default: 127.0.0.1:7300].
+    #[arg(long)]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Address for wearables; port 0 takes a free one [default: 127.0.0.1:7301].
+    #[arg(long)]
+    pub wearable_listen: Option<std::net::SocketAddr>,
+    /// How far a client's clock may be off [default: 30s].
+    #[arg(long, value_parser = parse_duration)]
+    pub clock_tolerance: Option<Duration>,
+    /// Refuse patients whose TLS has no post-quantum key exchange.
+    #[arg(long)]
+    pub require_post_quantum: bool,
+    /// Settings file (TOML); flags win over it.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// Print one JSON object per event instead of showing the console.
+    #[arg(long)]
+    pub headless: bool,
+}
+
+/// Which gateway, and how to print.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The gateway's doctor; not needed when only one runs.
+    #[arg(long)]
+    id: Option<DoctorId>,
+    /// The gateway's data folder.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What can be asked of a running gateway.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show the console of the running gateway.
+    Console {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show addresses, storage, who is there.
+    Status {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List paired patients.
+    Patients {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List paired wearables.
+    Wearables {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List alerts and who received them.
+    Alerts {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+        /// How many, newest first.
+        #[arg(long, default_value_t = 20)]
+        last: u32,
+    },
+    /// List what was refused, and which check failed.
+    Refusals {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+        /// How many, newest first.
+        #[arg(long, default_value_t = 50)]
+        last: usize,
+    },
+    /// End the sessions of all patients; wearables go on.
+    DisconnectAll {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Invite a patient's computer or a wearable: shows a code, good for 10 minutes and 3 tries.
+    Pair {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+        /// Pair a wearable for the patient, instead of the patient's computer.
+        #[arg(long)]
+        wearable: bool,
+        /// The patient.
+        #[arg(long)]
+        patient: PatientId,
+        /// Take the place of the patient's present computer.
+        #[arg(long, conflicts_with = "wearable")]
+        replace: bool,
+        /// The code that the device shows.
+        #[arg(long, requires = "wearable")]
+        code: Option<PairingCode>,
+    },
+    /// Broadcast an alert and wait for receipts. Exit code 3: some are missing.
+    Alert {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+        /// What patients will read.
+        #[arg(required_unless_present = "cancel")]
+        text: Option<String>,
+        /// `all`, or patients separated by commas.
+        #[arg(long, default_value = "all")]
+        to: String,
+        /// Call off an earlier alert, with a text if one is given.
+        #[arg(long, value_name = "ID", conflicts_with = "to")]
+        cancel: Option<String>,
+        /// Longest wait for receipts.
+        #[arg(long, default_value = "10s", value_parser = parse_duration)]
+        wait: Duration,
+        /// How long absent patients still get it.
+        #[arg(long, default_value = "24h", value_parser = parse_duration)]
+        expires: Duration,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show a patient's newest vitals.
+    Vitals {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+        /// Whose.
+        #[arg(long)]
+        patient: PatientId,
+        /// How many samples, newest first.
+        #[arg(long, default_value_t = 10)]
+        last: u32,
+    },
+    /// Take back a client's right to connect.
+    Revoke {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+        /// The patient.
+        #[arg(long, conflicts_with = "wearable", required_unless_present = "wearable")]
+        patient: Option<PatientId>,
+        /// The wearable, by name or the start of its UUID.
+        #[arg(long, value_name = "NAME|UUID-PREFIX")]
+        wearable: Option<String>,
+    },
+}
+
+impl RunArgs {
+    /// What to run with.
+    ///
+    /// # Errors
+    /// A [`Stop`] for a wrong file, an unknown id, or no id.
+    pub fn config(&self) -> Result<Config, Stop> {
+        let id = self.id.clone().ok_or_else(|| {
+            Stop::new(Exit::Usage, "say whose gateway to run, for example: gateway --id D001")
+        })?;
+        let data_dir = datadir::resolve("gateway", id.as_str(), self.data_dir.as_deref(), self.create)
+            .map_err(|error| match error {
+                DataDirError::Unknown { .. } => Stop::new(Exit::Usage, error.to_string()),
+                _ => Stop::new(Exit::Configuration, error.to_string()),
+            })?;
+        let mut config = Config::new(id, data_dir);
+        if let Some(path) = &self.config {
+            ConfigFile::read(path)?.apply(&mut config)?;
+        }
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.wearable_listen = self.wearable_listen.unwrap_or(config.wearable_listen);
+        config.clock_tolerance = self.clock_tolerance.unwrap_or(config.clock_tolerance);
+        config.require_post_quantum |= self.require_post_quantum;
+        Ok(config)
+    }
+}
+
+impl Common {
+    /// The gateway meant.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target { id: self.id.clone(), data_dir: self.data_dir.clone() }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Stop> {
+        self.target().connect().await?.request(request).await
+    }
+
+    async fn print<T: DeserializeOwned + Serialize>(
+        &self,
+        request: &Request,
+        people: impl FnOnce(&T) -> String,
+    ) -> Result<T, Stop> {
+        let reply: T = self.ask(request).await?;
+        if self.json {
+            line(&serde_json::to_string(&reply).unwrap_or_default());
+        } else {
+            line(people(&reply).trim_end());
+        }
+        Ok(reply)
+    }
+}
+
+impl Verb {
+    /// Carries out every verb but `console`, which has a screen.
+    ///
+    /// # Errors
+    /// A [`Stop`] with the verb's exit code.
+    pub async fn carry_out(self) -> Result<Exit, Stop> {
+        match self {
+            Self::Console { .. } => Ok(Exit::Done),
+            Self::Status { common } => common.print(&Request::Status {}, status).await.map(done),
+            Self::Patients { common } => {
+                common.print(&Request::Patients {}, |p: &Vec<PatientView>| patients(p)).await.map(done)
+            }
+            Self::Wearables { common } => {
+                common.print(&Request::Wearables {}, |w: &Vec<WearableView>| wearables(w)).await.map(done)
+            }
+            Self::Alerts { common, last } => {
+                let request = Request::Alerts { limit: last };
+                common.print(&request, |a: &Vec<AlertReport>| alerts(a)).await.map(done)
+            }
+            Self::Refusals { common, last } => {
+                let request = Request::Refusals { limit: last };
+                common.print(&request, |r: &Vec<RefusalView>| refusals(r)).await.map(done)
+            }
+            Self::DisconnectAll { common } => {
+                let said = |ended: &usize| {
+                    format!("{ended} sessions ended; the patients' people may return by a key")
+                };
+                common.print(&Request::DisconnectAll {}, said).await.map(done)
+            }
+            Self::Pair { common, wearable, patient, replace, code } => {
+                pair(&common, wearable, patient, replace, code).await.map(done)
+            }
+            Self::Alert { common, text, to, cancel, wait, expires, yes } => {
+                alert(&common, text, &to, cancel, wait, expires, yes).await
+            }
+            Self::Vitals { common, patient, last } => {
+                let request = Request::Vitals { patient: patient.to_string(), last };
+                common.print(&request, |v: &Vec<SampleView>| vitals(v)).await.map(done)
+            }
+            Self::Revoke { common, patient, wearable } => {
+                let (kind, name) = match (patient, wearable) {
+                    (Some(patient), _) => ("patient", patient.to_string()),
+                    (None, wearable) => ("wearable", wearable.unwrap_or_default()),
+                };
+                let request = Request::Revoke { kind: kind.into(), name };
+                common.print(&request, |id: &String| format!("{kind} {id} is revoked")).await.map(done)
+            }
+        }
+    }
+}
+
+fn done<T>(_: T) -> Exit {
+    Exit::Done
+}
+
+async fn pair(
+    common: &Common,
+    wearable: bool,
+    patient: PatientId,
+    replace: bool,
+    code: Option<PairingCode>,
+) -> Result<OfferView, Stop> {
+    let mut client: Client = common.target().connect().await?;
+    let status: Status = client.request(&Request::Status {}).await?;
+    let kind = if wearable { "wearable" } else { "patient" };
+    let shown_here = code.is_none();
+    let request = Request::Pair {
+        kind: kind.into(),
+        patient: patient.to_string(),
+        replace,
+        code: code.map(|code| code.to_string()),
+    };
+    let offer: OfferView = client.request(&request).await?;
+    if common.json {
+        line(&serde_json::to_string(&offer).unwrap_or_default());
+    } else if shown_here {
+        line(&format!("code {}   good for 10 minutes and 3 tries", offer.code));
+        line(&format!("type on the {kind}'s machine:  {}", pairing_line(&status, &offer)));
+    } else {
+        line(&format!("the wearable with code {} may pair for {patient} now", offer.code));
+    }
+    Ok(offer)
+}
+
+/// The exact line to type on the client's machine.
+#[must_use]
+pub fn pairing_line(status: &Status, offer: &OfferView) -> String {
+    let address = |listen: &str, default: &str| {
+        if listen == default { String::new() } else { format!(" --gateway {listen}") }
+    };
+    if offer.kind == "patient" {
+        let gateway = address(&status.patients_listen, "127.0.0.1:7300");
+        format!("patient --id {} --doctor_id {}{gateway} --pair {}", offer.patient, status.doctor, offer.code)
+    } else {
+        let gateway = address(&status.wearables_listen, "127.0.0.1:7301");
+        format!("wearable{gateway} --pair {}", offer.code)
+    }
+}
+
+async fn alert(
+    common: &Common,
+    text: Option<String>,
+    to: &str,
+    cancel: Option<String>,
+    wait: Duration,
+    expires: Duration,
+    yes: bool,
+) -> Result<Exit, Stop> {
+    let mut client = common.target().connect().await?;
+    let to: Option<Vec<String>> =
+        (to != "all").then(|| to.split(',').map(|id| id.trim().to_owned()).collect());
+    if !yes && io::stdin().is_terminal() && io::stdout().is_terminal() {
+        let patients: Vec<PatientView> = client.request(&Request::Patients {}).await?;
+        let count = to.as_ref().map_or(patients.len(), Vec::len);
+        if !confirmed(&format!("Send to {count} patients? y/N ")) {
+            return Err(Stop::new(Exit::Failed, "not sent"));
+        }
+    }
+    let text = text.unwrap_or_else(|| "The earlier alert is called off.".into());
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let request =
+        Request::Alert { text, to, wait_ms: millis(wait), expires_ms: millis(expires), cancels: cancel };
+    let report: AlertReport = client.request(&request).await?;
+    if common.json {
+        line(&serde_json::to_string(&report).unwrap_or_default());
+    } else {
+        line(receipts(&report).trim_end());
+    }
+    let complete = report.recipients > 0 && report.missing.is_empty();
+    Ok(if complete { Exit::Done } else { Exit::InPart })
+}
+
+fn confirmed(question: &str) -> bool {
+    let mut out = io::stdout();
+    let mut answer = String::new();
+    let asked = write!(out, "{question}").and_then(|()| out.flush());
+    asked.and_then(|()| io::stdin().read_line(&mut answer)).is_ok() && answer.trim().eq_ignore_ascii_case("y")
+}
+
+fn status(status: &Status) -> String {
+    let uptime = Readable(Duration::from_millis(status.uptime_ms));
+    format!(
+        "gateway of {}   {} (version {}, up {uptime})\n\
+         patients    {} of {} connected   port {}\n\
+         wearables   {} of {} connected   port {}\n\
+         storage     {}, {} samples stored since start   {}\n\
+         key         {}\n\
+         group epoch {}, {} refused since start",
+        status.doctor,
+        status.gateway,
+        status.version,
+        status.patients_connected,
+        status.patients_paired,
+        status.patients_listen,
+        status.wearables_connected,
+        status.wearables_paired,
+        status.wearables_listen,
+        status.storage,
+        status.samples_stored,
+        status.data_dir,
+        status.key_protection,
+        status.epoch,
+        status.refused,
+    )
+}
+
+fn patients(patients: &[PatientView]) -> String {
+    if patients.is_empty() {
+        return "no patient is paired; invite one with: gateway pair --patient P001".into();
+    }
+    let rows = patients.iter().map(|patient| {
+        let state = match (patient.connected, patient.away) {
+            (true, _) => "connected",
+            (false, true) => "away, on purpose",
+            (false, false) => "not connected",
+        };
+        let since = patient.since.as_deref().unwrap_or("never");
+        [patient.id.clone(), state.into(), since.into(), newest_vitals(patient)]
+    });
+    table(["PATIENT", "STATE", "SINCE (UTC)", "VITALS"], rows)
+}
+
+/// The newest vitals of a patient in one line; nothing that is stale looks current.
+fn newest_vitals(patient: &PatientView) -> String {
+    let Some(sample) = &patient.last_vitals else { return "none yet".into() };
+    let age = Readable(Duration::from_millis(patient.vitals_age_ms.unwrap_or_default()));
+    if !patient.vitals_current {
+        return format!("-- (last {age} ago)");
+    }
+    format!("{} ({age} ago)", sample_line(sample))
+}
+
+fn sample_line(sample: &SampleView) -> String {
+    let simulated = if sample.simulated { "SIMULATED " } else { "" };
+    let values: Vec<String> = sample
+        .quantities
+        .iter()
+        .map(|q| {
+            let doubt = if q.plausible { "" } else { " (implausible)" };
+            format!("{} {} {}{doubt}", q.name, q.text, q.unit)
+        })
+        .collect();
+    format!("{simulated}{}", values.join(", "))
+}
+
+fn wearables(wearables: &[WearableView]) -> String {
+    if wearables.is_empty() {
+        return "no wearable is paired; invite one with: gateway pair --wearable --patient P001".into();
+    }
+    let rows = wearables.iter().map(|wearable| {
+        let state = if wearable.connected { "connected" } else { "not connected" };
+        let battery = wearable.battery.map_or_else(|| "?".into(), |percent| format!("{percent} %"));
+        [
+            wearable.name.clone().unwrap_or_else(|| "-".into()),
+            wearable.id.clone(),
+            wearable.patient.clone(),
+            state.into(),
+            wearable.since.clone().unwrap_or_else(|| "never".into()),
+            battery,
+            if wearable.post_quantum { "yes".into() } else { "no".into() },
+        ]
+    });
+    table(["NAME", "UUID", "PATIENT", "STATE", "SINCE (UTC)", "BATTERY", "POST-QUANTUM"], rows)
+}
+
+fn alerts(alerts: &[AlertReport]) -> String {
+    if alerts.is_empty() {
+        return "no alert was raised yet".into();
+    }
+    alerts.iter().map(receipts).collect::<Vec<_>>().join("\n")
+}
+
+/// An alert and its proof of delivery.
+fn receipts(report: &AlertReport) -> String {
+    let AlertReport { recipients, decrypted, acknowledged, .. } = report;
+    let mut text = format!("{}  {}\n  \"{}\"\n", report.created, report.alert, report.text);
+    if let Some(cancelled) = &report.cancels {
+        text += &format!("  calls off {cancelled}\n");
+    }
+    if let Some(by) = &report.cancelled_by {
+        text += &format!("  called off by {by}\n");
+    }
+    if *recipients == 0 {
+        return text + "  nobody is enrolled; nobody received it\n";
+    }
+    text += &format!("  {decrypted} of {recipients} decrypted, {acknowledged} acknowledged");
+    if let (Some(p50), Some(last)) = (report.p50_ms, report.last_ms) {
+        text += &format!("   (median {p50} ms, last {last} ms)");
+    }
+    text.push('\n');
+    for missing in &report.missing {
+        text += &format!("  missing: {}  {}\n", missing.patient, missing.reason);
+    }
+    text
+}
+
+fn refusals(refusals: &[RefusalView]) -> String {
+    if refusals.is_empty() {
+        return "nothing was refused since the gateway started".into();
+    }
+    let rows =
+        refusals.iter().map(|r| [r.time.clone(), r.source.clone(), r.client.clone(), r.reason.clone()]);
+    table(["TIME (UTC)", "SOURCE", "CLIENT", "REASON"], rows)
+}
+
+fn vitals(samples: &[SampleView]) -> String {
+    if samples.is_empty() {
+        return "no vitals yet".into();
+    }
+    let rows = samples.iter().map(|sample| {
+        let time = sample.time.clone().unwrap_or_else(|| "time uncertain".into());
+        [time, sample.seq.to_string(), format!("{} %", sample.quality), sample_line(sample)]
+    });
+    table(["TIME (UTC)", "NUMBER", "QUALITY", "VALUES"], rows)
+}
+
+fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    });
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+/// Prints a line; a reader that went away is no error of ours.
+fn line(text: &str) {
+    writeln!(io::stdout(), "{text}").ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parsed(line: &str) -> Cli {
+        Cli::try_parse_from(line.split(' ')).unwrap()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_lines_parse() {
+        for line in [
+            "gateway --id D001",
+            "gateway --id 1 --create --listen 127.0.0.1:0 --wearable-listen 127.0.0.1:0 --clock-tolerance 30s --headless",
+            "gateway status --json",
+            "gateway patients --id D001",
+            "gateway pair --patient P001 --replace",
+            "gateway pair --wearable --patient P001 --code ABC-DEF-GH2",
+            "gateway alert hello --to P001,P002 --wait 10s --expires 24h --yes --json",
+            "gateway alert --cancel 0190a3c2-0000-7000-8000-000000000000",
+            "gateway vitals --patient P001 --last 10",
+            "gateway revoke --wearable W001",
+            "gateway disconnect-all",
+            "gateway refusals",
+            "gateway console",
+        ] {
+            parsed(line);
+        }
+        for line in ["gateway alert", "gateway revoke", "gateway pair", "gateway --id a/b", "gateway"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn stale_vitals_are_not_shown_as_current() {
+        let sample = SampleView {
+            time: None,
+            received: String::new(),
+            device: String::new(),
+            seq: 1,
+            simulated: true,
+            quality: 90,
+            quantities: vec![crate::ward::event::QuantityView {
+                code: "MDC 147842".into(),
+                name: "heart rate".into(),
+                value: 72.0,
+                text: "72".into(),
+                unit: "/min".into(),
+                plausible: true,
+            }],
+        };
+        let mut patient = PatientView {
+            id: "P001".into(),
+            connected: true,
+            since: None,
+            session: None,
+            epoch: None,
+            last_vitals: Some(sample),
+            vitals_age_ms: Some(400),
+            vitals_current: true,
+            post_quantum: Some(true),
+            away: false,
+        };
+        assert_eq!(newest_vitals(&patient), "SIMULATED heart rate 72 /min (0.4 s ago)");
+        patient.vitals_current = false;
+        patient.vitals_age_ms = Some(13_000);
+        assert_eq!(newest_vitals(&patient), "-- (last 13 s ago)");
+    }
+}

@@ -1,0 +1,547 @@
+//! The ward: what a connection, a verb or a timer may do, and in which order. Everything that must survive is committed
+//! to the store first; only then is memory changed, somebody told, or an acknowledgement sent. It names no socket, no
+//! SQL and no screen.
+//!
+//! - a client comes: [`Ward::admit`], and on the way [`Ward::enrolled`], [`Ward::spend_guess`], [`Ward::enrol`]
+//! - vitals come: [`Ward::take_vitals`]
+//! - an alert goes out and its receipts come back: [`alerts`]
+//! - people: pairing, revoking, lists: [`people`]
+
+pub mod alerts;
+mod delivery;
+pub mod event;
+mod live;
+pub mod people;
+mod roster;
+pub mod view;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crypto::{Secret, purpose};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use host::{Clock, entropy::system_rng};
+use protocol::{
+    alert::UnverifiedReceipt,
+    credential::{GatewayIdentity, PinnedClient},
+    error::Fault,
+    handshake::{
+        Established,
+        resume::{ResumeRecord, TOKEN_LIFETIME, token_hash},
+    },
+    id::{ClientId, DeviceId, KeyId, PatientId, Seq, SessionId},
+    message::{DeviceStatus, Farewell},
+    pairing::{code::Selector, responder::Enrolment},
+    session::Session,
+    time::{Monotonic, Now, UnixMillis},
+    vitals::VitalsBatch,
+};
+use rand_core::Rng;
+use tokio::sync::{broadcast, mpsc, watch};
+
+pub(crate) use self::roster::{End, Outbound};
+use self::{
+    delivery::Deliveries,
+    event::{SampleView, WardEvent},
+    live::Live,
+    roster::{QUEUE, Roster, SessionHandle},
+    view::RefusalView,
+};
+use crate::store::{
+    Store, StoreError, StoreHealth,
+    audit::AuditEvent,
+    clients::{EnrolledClient, Standing},
+    offers::Offer,
+    tokens::TokenRecord,
+};
+
+/// Refusals kept in memory for the `refusals` verb.
+const REFUSALS_KEPT: usize = 1_000;
+/// Events that a slow watcher may lag behind before it loses some.
+const EVENTS: usize = 4_096;
+/// Audit rows for refusals per second; a flood is counted, not written.
+const AUDITED_REFUSALS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
+/// How often grace, resends and rekeys are looked at. Merges idle-time rekeys only; no alert waits for it.
+const TICK: Duration = Duration::from_millis(250);
+
+/// One doctor's ward.
+#[derive(Debug)]
+pub struct Ward {
+    identity: Arc<GatewayIdentity>,
+    store: Store,
+    clock: Clock,
+    events: broadcast::Sender<WardEvent>,
+    state: Mutex<State>,
+    refusal_audit: DefaultDirectRateLimiter,
+}
+
+#[derive(Debug)]
+struct State {
+    roster: Roster,
+    live: Live,
+    deliveries: Deliveries,
+    devices: BTreeMap<DeviceId, DeviceStatus>,
+    /// Patients who left on purpose and are not back.
+    away: Vec<PatientId>,
+    refusals: VecDeque<RefusalView>,
+    refused: u64,
+    samples_stored: u64,
+}
+
+/// A client that is in: what its connection needs while it lasts.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) client: ClientId,
+    pub(crate) pinned: PinnedClient,
+    pub(crate) patient: PatientId,
+    pub(crate) session_id: SessionId,
+    pub(crate) queue: mpsc::Receiver<Outbound>,
+    pub(crate) end: watch::Receiver<Option<End>>,
+}
+
+/// What a client that is in is given at once.
+#[derive(Debug)]
+pub(crate) struct Welcome {
+    pub(crate) session: Session,
+    pub(crate) token: [u8; 16],
+    pub(crate) token_expires: UnixMillis,
+}
+
+impl Ward {
+    /// A ward with nobody in session.
+    #[must_use]
+    pub fn new(identity: Arc<GatewayIdentity>, store: Store, clock: Clock) -> Arc<Self> {
+        let now = clock.now();
+        // Wall-clock milliseconds: above the generation of any earlier start.
+        let roster = Roster::new(identity.gateway, now.wall.0, now.mono, &mut system_rng());
+        let state = State {
+            roster,
+            live: Live::default(),
+            deliveries: Deliveries::default(),
+            devices: BTreeMap::new(),
+            away: Vec::new(),
+            refusals: VecDeque::new(),
+            refused: 0,
+            samples_stored: 0,
+        };
+        Arc::new(Self {
+            identity,
+            store,
+            clock,
+            events: broadcast::channel(EVENTS).0,
+            state: Mutex::new(state),
+            refusal_audit: RateLimiter::direct(Quota::per_second(AUDITED_REFUSALS)),
+        })
+    }
+
+    /// Who this gateway is.
+    #[must_use]
+    pub fn identity(&self) -> &GatewayIdentity {
+        &self.identity
+    }
+
+    /// What happens from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<WardEvent> {
+        self.events.subscribe()
+    }
+
+    /// Tells whoever watches.
+    pub fn publish(&self, event: WardEvent) {
+        // Nobody watching is no fault.
+        self.events.send(event).ok();
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps grace periods, resends and rekeys going until dropped; never returns.
+    pub async fn run(&self) {
+        let mut tick = tokio::time::interval(TICK);
+        let mut health = self.store.health();
+        loop {
+            tokio::select! {
+                _ = tick.tick() => self.tick(),
+                Ok(()) = health.changed() => {
+                    let health = *health.borrow_and_update();
+                    tracing::warn!(?health, "storage");
+                    self.publish(WardEvent::Storage { health: health_in_a_word(health).into() });
+                }
+            }
+        }
+    }
+
+    fn tick(&self) {
+        let now = self.now();
+        let mut state = self.state();
+        let State { roster, deliveries, .. } = &mut *state;
+        roster.tick(now.mono, &mut system_rng());
+        let in_session = |patient: &PatientId| roster.session(&ClientId::Patient(patient.clone())).is_some();
+        for (patient, alert) in deliveries.due(now.mono, now.wall, in_session) {
+            roster.direct(&patient, &alert);
+        }
+    }
+
+    /// The binding with which a client of this id and key may log in: the active one, or the one that waits for its
+    /// first login.
+    ///
+    /// # Errors
+    /// [`Fault::LocalStorage`].
+    pub(crate) async fn enrolled(&self, id: &ClientId, key: KeyId) -> Result<Option<EnrolledClient>, Fault> {
+        let id = id.clone();
+        let read = self.store.read(move |view| {
+            let pending = view.pending_client(&id)?.filter(|client| client.pinned.login.key_id() == key);
+            Ok(match pending {
+                Some(pending) => Some(pending),
+                None => view.client(&id)?.filter(|client| client.standing == Standing::Active),
+            })
+        });
+        read.await.map_err(|error| local(&error))
+    }
+
+    /// What a token stands for.
+    ///
+    /// # Errors
+    /// [`Fault::LocalStorage`].
+    pub(crate) async fn token(&self, hash: [u8; 32]) -> Result<Option<ResumeRecord>, Fault> {
+        let now = self.now().wall;
+        let record = self.store.read(move |view| view.token(&hash, now)).await.map_err(|e| local(&e))?;
+        Ok(record.map(|token| ResumeRecord { client: token.client, key_id: token.key_id, key: token.psk }))
+    }
+
+    /// Uses a token up; only then may its resumption be answered.
+    ///
+    /// # Errors
+    /// [`Fault::DeniedToken`] if it was used or its client was revoked meanwhile, [`Fault::LocalStorage`].
+    pub(crate) async fn consume_token(&self, hash: [u8; 32]) -> Result<(), Fault> {
+        let now = self.now().wall;
+        let used = self.store.write(move |ledger| ledger.consume_token(&hash, now)).await;
+        if used.map_err(|error| local(&error))? { Ok(()) } else { Err(Fault::DeniedToken) }
+    }
+
+    /// Spends a guess of an open offer, committed when this returns.
+    ///
+    /// # Errors
+    /// [`Fault::DeniedCodeUnknown`], [`Fault::LocalStorage`].
+    pub(crate) async fn spend_guess(&self, selector: Selector) -> Result<Offer, Fault> {
+        let now = self.now().wall;
+        let offer = self.store.write(move |ledger| ledger.spend_guess(selector, now)).await;
+        offer.map_err(|error| local(&error))?.ok_or(Fault::DeniedCodeUnknown)
+    }
+
+    /// Keeps a client that knew the code of `offer` as pending until its first login, and returns who it is.
+    ///
+    /// # Errors
+    /// [`Fault::DeniedCodeForAnother`], [`Fault::DeniedPairedElsewhere`], [`Fault::LocalStorage`].
+    pub(crate) async fn enrol(&self, enrolment: &Enrolment, offer: &Offer) -> Result<ClientId, Fault> {
+        let id = match enrolment.wanted() {
+            Some(ClientId::Wearable(device)) => ClientId::Wearable(*device),
+            _ => ClientId::Patient(offer.patient.clone()),
+        };
+        let pinned = enrolment.binding(id.clone())?;
+        let (name, selector, now) = (enrolment.name().cloned(), enrolment.selector(), self.now().wall);
+        let (replaces, wanted) = (offer.replaces, id.clone());
+        let kept = self.store.write(move |ledger| {
+            if let Some(active) = ledger.client(&wanted)?
+                && active.standing == Standing::Active
+                && matches!(wanted, ClientId::Patient(_))
+                && !replaces
+            {
+                return Err(StoreError::AlreadyPaired {
+                    since: active.paired_at,
+                    last_seen: active.last_seen,
+                });
+            }
+            ledger.enrol_pending(&pinned, name.as_ref(), selector, now)
+        });
+        kept.await.map_err(|error| local(&error))?;
+        Ok(id)
+    }
+
+    /// Takes a verified client in: confirms a first login, keeps its token, then lets it into the roster. What it
+    /// missed is queued for it.
+    ///
+    /// # Errors
+    /// [`Fault::DeniedUnknown`] if it was revoked meanwhile, [`Fault::LocalStorage`].
+    pub(crate) async fn admit(
+        &self,
+        established: Established,
+        source: &str,
+        post_quantum: bool,
+    ) -> Result<(Admitted, Welcome), Fault> {
+        let Established { client, session, wrap, resume, key, resumed, .. } = established;
+        let now = self.now();
+        let mut token = [0; 16];
+        system_rng().fill_bytes(&mut token);
+        let token_expires = now.wall + TOKEN_LIFETIME;
+        let enrolled =
+            self.commit_login(&client, key, resume, resumed, token, source.to_owned(), now.wall).await?;
+        let patient = enrolled.patient;
+
+        let (queue, inbox) = mpsc::channel(QUEUE);
+        let (end, ended) = watch::channel(None);
+        let handle = SessionHandle { session: session.id(), since: now.wall, post_quantum, queue, end };
+        let session_id = session.id();
+        {
+            let mut state = self.state();
+            state.roster.enter(client.clone(), handle, wrap, now.mono, &mut system_rng());
+            state.away.retain(|away| *away != patient);
+        }
+        self.publish(WardEvent::session(&client, &patient, session_id, resumed, post_quantum));
+        if let ClientId::Patient(patient) = &client {
+            self.catch_up(patient).await;
+        }
+        let pinned = enrolled.pinned;
+        let admitted = Admitted { client, pinned, patient, session_id, queue: inbox, end: ended };
+        Ok((admitted, Welcome { session, token, token_expires }))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one transaction with all that a login leaves behind")]
+    async fn commit_login(
+        &self,
+        client: &ClientId,
+        key: KeyId,
+        resume: Secret<purpose::ResumeKey>,
+        resumed: bool,
+        token: [u8; 16],
+        source: String,
+        now: UnixMillis,
+    ) -> Result<EnrolledClient, Fault> {
+        let id = client.clone();
+        let paired = self.store.write(move |ledger| {
+            let first_login = ledger
+                .pending_client(&id)?
+                .is_some_and(|pending| !resumed && pending.pinned.login.key_id() == key);
+            if first_login {
+                ledger.confirm_enrolment(&id, key, now)?;
+                ledger.audit(AuditEvent::Paired, &id.to_string(), &source, &format!("key {key}"), now)?;
+            }
+            ledger.seen(&id, now)?;
+            let expires = now + TOKEN_LIFETIME;
+            let record = TokenRecord {
+                client: id.clone(),
+                suite: id.kind().suite(),
+                key_id: key,
+                psk: resume,
+                expires,
+            };
+            ledger.save_token(&token_hash(&token), &record, now)?;
+            let how = if resumed { "resumed" } else { "full login" };
+            ledger.audit(AuditEvent::LoggedIn, &id.to_string(), &source, how, now)?;
+            let enrolled = ledger.client(&id)?.ok_or(StoreError::UnknownClient)?;
+            Ok((enrolled, first_login))
+        });
+        let (enrolled, first_login) = paired.await.map_err(|error| local(&error))?;
+        if first_login {
+            self.publish(WardEvent::Pairing {
+                step: "enrolled".into(),
+                kind: client.kind().to_string(),
+                patient: enrolled.patient.to_string(),
+            });
+        }
+        Ok(enrolled)
+    }
+
+    /// A session is over.
+    pub(crate) async fn leave(&self, admitted: &LeavingSession, reason: &SessionEnd) {
+        let now = self.now();
+        let deliberate = !matches!(reason, SessionEnd::Lost(_));
+        let was_current = {
+            let mut state = self.state();
+            if matches!(reason, SessionEnd::ByClient(Farewell::EndedByPatient)) {
+                state.away.push(admitted.patient.clone());
+            }
+            state.roster.leave(&admitted.client, admitted.session, deliberate, now.mono)
+        };
+        let said = reason.to_string();
+        if was_current || !matches!(reason, SessionEnd::ByWard(Farewell::Displaced)) {
+            self.publish(WardEvent::disconnected(&admitted.client, &admitted.patient, said.clone()));
+        }
+        let (id, ends_resumption) = (
+            admitted.client.clone(),
+            matches!(
+                reason,
+                SessionEnd::ByClient(Farewell::EndedByPatient) | SessionEnd::ByWard(Farewell::EndedByDoctor)
+            ),
+        );
+        let noted = self.store.write(move |ledger| {
+            if ends_resumption {
+                ledger.delete_tokens(&id)?;
+            }
+            match ledger.seen(&id, now.wall) {
+                Ok(()) | Err(StoreError::UnknownClient) => {}
+                Err(error) => return Err(error),
+            }
+            ledger.audit(AuditEvent::Disconnected, &id.to_string(), "", &said, now.wall)
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "the end of a session could not be noted");
+        }
+    }
+
+    /// A wearable told about itself.
+    pub(crate) fn take_status(&self, device: DeviceId, status: DeviceStatus) {
+        self.state().devices.insert(device, status);
+    }
+
+    /// Stores samples; when this returns they are on the disk and may be acknowledged up to the number returned.
+    ///
+    /// # Errors
+    /// [`Fault::LocalStorage`]: then nothing may be acknowledged, and the device keeps them.
+    pub(crate) async fn take_vitals(&self, device: DeviceId, batch: VitalsBatch) -> Result<Seq, Fault> {
+        let now = self.now();
+        let appended = self.store.write(move |ledger| ledger.append_vitals(device, &batch, now.wall)).await;
+        let appended = appended.map_err(|error| local(&error))?;
+        if appended.conflicts > 0 {
+            tracing::error!(%device, conflicts = appended.conflicts, "device used a sample number twice");
+        }
+        for (Seq(first), Seq(last)) in appended.gaps {
+            let (patient, device) = (appended.patient.to_string(), device.to_string());
+            self.publish(WardEvent::Gap { patient, device, first, last });
+        }
+        if let Some(newest) = appended.stored.last() {
+            let sample = SampleView::new(&device.to_string(), now.wall, newest);
+            {
+                let mut state = self.state();
+                state.samples_stored += u64::try_from(appended.stored.len()).unwrap_or(u64::MAX);
+                let cadence = state.devices.get(&device).map(|status| status.cadence);
+                state.live.update(appended.patient.clone(), sample.clone(), cadence, now.mono);
+            }
+            self.publish(WardEvent::Vitals {
+                patient: appended.patient.to_string(),
+                device: device.to_string(),
+                sample,
+                count: appended.stored.len(),
+            });
+        }
+        Ok(appended.acknowledged)
+    }
+
+    /// Stores a receipt if it is the patient's.
+    ///
+    /// # Errors
+    /// [`Fault::DeniedProof`], [`Fault::LocalStorage`].
+    pub(crate) async fn take_receipt(
+        &self,
+        pinned: &PinnedClient,
+        receipt: UnverifiedReceipt,
+    ) -> Result<(), Fault> {
+        let (ClientId::Patient(patient), Some(key)) = (&pinned.id, &pinned.receipts) else {
+            return Err(Fault::DeniedProof);
+        };
+        let receipt = receipt.verify(patient, key, &self.identity.alerts.verifying_key())?;
+        let (alert, stage) = (receipt.alert(), receipt.stage());
+        let (id, now) = (patient.clone(), self.now());
+        let stored = self.store.write(move |ledger| ledger.record_receipt(&id, &receipt, now.wall)).await;
+        let outcome = stored.map_err(|error| local(&error))?;
+        let after = self.state().deliveries.confirm(alert, patient, stage, now.mono);
+        if outcome == crate::store::alerts::ReceiptOutcome::New {
+            self.publish(WardEvent::receipt(alert, patient, stage, after));
+        }
+        Ok(())
+    }
+
+    /// Notes a refusal: for the `refusals` verb, the event lines, and, unless they flood, the audit.
+    pub(crate) async fn refused(&self, source: &str, client: Option<&ClientId>, fault: &Fault) {
+        let now = self.now().wall;
+        let client = client.map(ToString::to_string);
+        let reason = fault.to_string();
+        let view = RefusalView {
+            time: event::rfc3339(now),
+            source: source.to_owned(),
+            client: client.clone().unwrap_or_default(),
+            reason: reason.clone(),
+        };
+        {
+            let mut state = self.state();
+            state.refused += 1;
+            if state.refusals.len() >= REFUSALS_KEPT {
+                state.refusals.pop_front();
+            }
+            state.refusals.push_back(view);
+        }
+        self.publish(WardEvent::Refused {
+            source: source.to_owned(),
+            client: client.clone(),
+            reason: reason.clone(),
+        });
+        if self.refusal_audit.check().is_ok() {
+            let source = source.to_owned();
+            let noted = self.store.write(move |ledger| {
+                ledger.audit(AuditEvent::Refused, &client.unwrap_or_default(), &source, &reason, now)
+            });
+            if let Err(error) = noted.await {
+                tracing::warn!(%error, "a refusal could not be audited");
+            }
+        }
+    }
+}
+
+/// Names a session that is over.
+#[derive(Debug)]
+pub(crate) struct LeavingSession {
+    pub(crate) client: ClientId,
+    pub(crate) patient: PatientId,
+    pub(crate) session: SessionId,
+}
+
+/// Why a session is over.
+#[derive(Debug)]
+pub(crate) enum SessionEnd {
+    /// The client said so.
+    ByClient(Farewell),
+    /// The ward said so.
+    ByWard(Farewell),
+    /// The link broke, fell silent, or misbehaved.
+    Lost(String),
+}
+
+impl std::fmt::Display for SessionEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ByClient(Farewell::EndedByPatient) => f.write_str("away, on purpose"),
+            Self::ByClient(Farewell::Shutdown) => f.write_str("the client shut down"),
+            Self::ByClient(farewell) | Self::ByWard(farewell) => farewell.fmt(f),
+            Self::Lost(why) => write!(f, "link lost: {why}"),
+        }
+    }
+}
+
+/// What a peer's conversation makes of a failure of the store.
+fn local(error: &StoreError) -> Fault {
+    match error {
+        StoreError::AlreadyPaired { since, last_seen } => {
+            Fault::DeniedPairedElsewhere { since: *since, last_seen: *last_seen }
+        }
+        StoreError::NoOpenOffer => Fault::DeniedCodeForAnother,
+        StoreError::NotPending | StoreError::UnknownClient => Fault::DeniedUnknown,
+        StoreError::UnknownAlert | StoreError::OtherContent => Fault::DeniedProof,
+        StoreError::SequenceRange => Fault::PeerLimit("sample numbers are below 2^63"),
+        _ => {
+            tracing::error!(%error, "storage");
+            Fault::LocalStorage
+        }
+    }
+}
+
+fn health_in_a_word(health: StoreHealth) -> &'static str {
+    match health {
+        StoreHealth::Ok => "ok",
+        StoreHealth::Full => "full",
+        StoreHealth::Failing => "failing",
+    }
+}
+
+/// Milliseconds between two monotonic times.
+fn elapsed_ms(now: Monotonic, since: Monotonic) -> u64 {
+    u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX)
+}
