@@ -1,3 +1,19 @@
-//! The wearable on a host: replays recordings through the firmware core and sends vitals to a gateway.
+//! The wearable on a host: replays recordings through the firmware core and sends vitals to a gateway. A simulator: it
+//! marks every sample as simulated.
+//!
+//! A sample's way: [`recording`] plays one second of signals through the firmware's `dsp` -> [`sampling`] makes the
+//! quantities -> [`agent`] numbers and dates them -> [`outbox`] writes them to the [`journal`] before they count ->
+//! the core's `uplink` batches them -> the gateway's acknowledgement lets them go.
+//!
+//! Start a device with [`agent::start`]; [`cli`], [`headless`] and [`screen`] are the program around it.
 
+pub mod agent;
+pub mod cli;
+pub mod clock;
+pub mod headless;
+pub mod journal;
+pub mod keys;
+pub mod outbox;
 pub mod recording;
+pub mod sampling;
+pub mod screen;

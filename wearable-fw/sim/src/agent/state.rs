@@ -1,0 +1,146 @@
+//! What a device tells and is told.
+
+use std::time::Duration;
+
+use protocol::{
+    id::{DeviceId, DoctorId, GatewayId, Seq, SessionId, WearableName},
+    pairing::code::PairingCode,
+};
+use wearable_core::uplink::Gap;
+
+use super::Speed;
+use crate::recording::{Scenario, Step};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceEvent {
+    /// Enter this code at the gateway.
+    Code(PairingCode),
+    /// A gateway was paired and pinned; the login follows.
+    Paired {
+        /// Its doctor.
+        doctor: DoctorId,
+        /// Its installation.
+        gateway: GatewayId,
+    },
+    /// A session with the pinned gateway.
+    Session {
+        /// Which.
+        session: SessionId,
+        /// Whether a ticket opened it.
+        resumed: bool,
+        /// With whom.
+        doctor: DoctorId,
+    },
+    /// The gateway has everything up to here.
+    Acknowledged(Seq),
+    /// Samples were given up for want of room.
+    Lost(Gap),
+    /// After a kill: numbers that will never be used. No sample is missing.
+    Skipped {
+        /// The first.
+        first: Seq,
+        /// The last.
+        last: Seq,
+    },
+    /// The journal's end could not be read; samples in it are lost. Usually the one that was being written.
+    Discarded {
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// A sample could not be written down and is lost.
+    NotStored(String),
+    /// The gateway refused, or its word was not taken.
+    Refused(String),
+    /// No session any more, or no connection.
+    Disconnected(String),
+    /// Nobody read so many events in time.
+    Missed(u64),
+}
+
+/// How the link is, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// Switched off by its person.
+    Off,
+    /// No connection; the next try comes.
+    Waiting {
+        /// Why there is none.
+        reason: String,
+        /// The wait, from when it began.
+        wait: Duration,
+    },
+    /// On the way to a connection.
+    Connecting,
+    /// Pairing.
+    Pairing,
+    /// Logging in.
+    LoggingIn,
+    /// In session.
+    Online {
+        /// With whom.
+        doctor: DoctorId,
+    },
+}
+
+/// How things stand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceState {
+    /// What people call it.
+    pub name: WearableName,
+    /// Its UUID.
+    pub id: DeviceId,
+    /// The link.
+    pub link: LinkState,
+    /// Whether its person lets it use the network.
+    pub network: bool,
+    /// What happens to the simulated patient.
+    pub scenario: Scenario,
+    /// How fast record time passes.
+    pub speed: Speed,
+    /// The code to enter at the gateway, while one is open.
+    pub code: Option<PairingCode>,
+    /// The last second.
+    pub step: Option<Step>,
+    /// Its number.
+    pub taken: Seq,
+    /// Samples that the gateway does not have.
+    pub waiting: usize,
+    /// The gateway has everything up to here.
+    pub acknowledged: Seq,
+    /// Samples lost since the start.
+    pub lost: u64,
+    /// Simulated charge in percent.
+    pub battery: u8,
+}
+
+impl DeviceState {
+    pub(super) const fn new(name: WearableName, id: DeviceId, scenario: Scenario, speed: Speed) -> Self {
+        Self {
+            name,
+            id,
+            link: LinkState::Connecting,
+            network: true,
+            scenario,
+            speed,
+            code: None,
+            step: None,
+            taken: Seq(0),
+            waiting: 0,
+            acknowledged: Seq(0),
+            lost: 0,
+            battery: 100,
+        }
+    }
+}
+
+/// What a device is told to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceCommand {
+    /// Another thing happens to the patient.
+    SetScenario(Scenario),
+    /// The network goes away, or comes back.
+    Network(bool),
+    /// End.
+    Stop,
+}

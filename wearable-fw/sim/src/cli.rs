@@ -1,0 +1,232 @@
+//! The command line: what a person types, checked, and turned into what the device is started with. It opens nothing but
+//! the recording.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+use host::{
+    datadir,
+    exit::{Exit, Stop},
+};
+use protocol::{id::WearableName, pairing::code::PairingCode};
+
+use crate::{
+    agent::{DeviceConfig, Pairing, Speed},
+    recording::{Recording, Scenario},
+};
+
+/// What a person typed.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "wearable",
+    version,
+    about = "A SIMULATED wearable: replays recorded signals and sends vitals to a doctor's gateway",
+    after_help = "The first time it needs a code: from the clinic (gateway pair --wearable --patient P001) for --pair,\n\
+                  or its own (--show-code), which is entered there with --code.\n\
+                  Data is kept in --data-dir, else in $VITALWARD_HOME or ~/.local/share/vitalward, wearable-NAME.\n\
+                  Not a medical device."
+)]
+pub struct Args {
+    /// What people call it
+    #[arg(long, value_name = "NAME", default_value = "W001")]
+    pub name: WearableName,
+
+    /// Where the gateway takes wearables
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7301", value_parser = parse_address)]
+    pub gateway: String,
+
+    /// Pair with the code that the gateway shows; "-" reads it from standard input
+    #[arg(long, value_name = "CODE|-", conflicts_with = "show_code")]
+    pub pair: Option<GivenCode>,
+
+    /// Pair with a code that this device makes and shows
+    #[arg(long)]
+    pub show_code: bool,
+
+    /// An own recording in place of the shipped one of its kind (ECG or PPG)
+    #[arg(long, value_name = "FILE")]
+    pub recording: Option<PathBuf>,
+
+    /// Seconds of record time in a second: 0.1 to 1000, or 0 for as fast as the gateway acknowledges
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = parse_speed)]
+    pub speed: Speed,
+
+    /// What happens to the simulated patient
+    #[arg(long, value_enum, default_value = "normal")]
+    pub scenario: ScenarioName,
+
+    /// Which simulated patient
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// End when N samples were taken and everything is acknowledged
+    #[arg(long, value_name = "N")]
+    pub samples: Option<u64>,
+
+    /// Where to keep keys and samples
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Make a new wearable even though others are stored here
+    #[arg(long)]
+    pub create: bool,
+
+    /// No screen: one JSON object per line (also when there is no terminal)
+    #[arg(long)]
+    pub headless: bool,
+}
+
+/// The value of `--pair`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenCode {
+    /// Typed on the command line.
+    Code(PairingCode),
+    /// Comes as a line on standard input, so that no process list shows it.
+    FromStdin,
+}
+
+impl std::str::FromStr for GivenCode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "-" {
+            return Ok(Self::FromStdin);
+        }
+        text.parse().map(Self::Code).map_err(|error| format!("{error}"))
+    }
+}
+
+/// A scenario as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScenarioName {
+    /// At rest.
+    Normal,
+    /// SpO2 falls to 84 % and recovers.
+    Desaturation,
+    /// Body temperature rises to 39.5 C.
+    Fever,
+    /// The arm shakes for 20 s of every minute.
+    Motion,
+    /// The finger is off the sensor for 15 s of every minute.
+    FingerOff,
+}
+
+impl From<ScenarioName> for Scenario {
+    fn from(name: ScenarioName) -> Self {
+        match name {
+            ScenarioName::Normal => Self::Normal,
+            ScenarioName::Desaturation => Self::Desaturation,
+            ScenarioName::Fever => Self::Fever,
+            ScenarioName::Motion => Self::Motion,
+            ScenarioName::FingerOff => Self::FingerOff,
+        }
+    }
+}
+
+fn parse_speed(text: &str) -> Result<Speed, String> {
+    text.parse()
+        .ok()
+        .and_then(Speed::new)
+        .ok_or_else(|| format!("{text:?} is not 0 and not between 0.1 and 1000"))
+}
+
+/// A host and a port; the host is looked up only when it is dialled.
+fn parse_address(text: &str) -> Result<String, String> {
+    let wrong = || format!("{text:?} is no HOST:PORT (for example 192.0.2.7:7301)");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    if host.is_empty() || (host.contains(':') && !bracketed) || port.parse::<u16>().is_err() {
+        return Err(wrong());
+    }
+    Ok(text.to_owned())
+}
+
+impl Args {
+    /// The device's data folder.
+    ///
+    /// # Errors
+    /// [`Stop`] with [`Exit::Configuration`]: an unknown name where others exist, or no place for data.
+    pub fn data_dir(&self) -> Result<PathBuf, Stop> {
+        let given = self.data_dir.as_deref();
+        datadir::resolve("wearable", self.name.as_str(), given, self.create)
+            .map_err(|error| Stop::new(Exit::Configuration, error.to_string()))
+    }
+
+    /// What the device is started with.
+    ///
+    /// # Errors
+    /// [`Stop`] with [`Exit::Usage`] for a recording that cannot be used.
+    pub fn into_config(self, data_dir: PathBuf, pairing: Option<Pairing>) -> Result<DeviceConfig, Stop> {
+        let recording = self.recording.as_deref().map(open_recording).transpose()?;
+        Ok(DeviceConfig {
+            pairing,
+            recording,
+            scenario: self.scenario.into(),
+            seed: self.seed,
+            speed: self.speed,
+            samples: self.samples,
+            ..DeviceConfig::new(self.name, self.gateway, data_dir)
+        })
+    }
+}
+
+fn open_recording(path: &Path) -> Result<Recording, Stop> {
+    Recording::open(path).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        Stop::new(Exit::Usage, format!("--recording {}: {error}{cause}", path.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_documented_lines_are_understood() {
+        let args = parse(
+            "wearable --name W7 --gateway [::1]:7 --pair ABC-DEF-GH2 --speed 2.5 --data-dir /tmp/w --headless",
+        );
+        let args = args.unwrap();
+        assert_eq!((args.name.as_str(), args.gateway.as_str()), ("W7", "[::1]:7"));
+        assert_eq!(args.pair, Some(GivenCode::Code("ABC-DEF-GH2".parse().unwrap())));
+        let config = args.into_config("/tmp/w".into(), Some(Pairing::Show)).unwrap();
+        assert_eq!(config.speed.interval(), Some(std::time::Duration::from_millis(400)));
+        assert_eq!(config.pairing, Some(Pairing::Show));
+
+        let plain = parse("wearable").unwrap();
+        assert_eq!((plain.name.as_str(), plain.gateway.as_str()), ("W001", "127.0.0.1:7301"));
+        assert!(!plain.headless && !plain.show_code && plain.speed == Speed::REAL);
+        let other =
+            parse("wearable --show-code --scenario finger-off --seed 4 --create --samples 9").unwrap();
+        assert!(other.show_code && other.create && other.samples == Some(9));
+        assert_eq!(Scenario::from(other.scenario), Scenario::FingerOff);
+        assert_eq!(parse("wearable --speed 0").unwrap().speed, Speed::UNLIMITED);
+        assert_eq!(parse("wearable --pair -").unwrap().pair, Some(GivenCode::FromStdin));
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        for line in [
+            "wearable --name ../x",
+            "wearable --gateway host",
+            "wearable --gateway ::1:7301",
+            "wearable --pair ABC",
+            "wearable --pair - --show-code",
+            "wearable --speed -1",
+            "wearable --speed 5000",
+            "wearable --speed fast",
+            "wearable --scenario flood",
+            "wearable --samples x",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        let args = parse("wearable --recording /nonexistent.rec").unwrap();
+        let refused = args.into_config("x".into(), None).unwrap_err();
+        assert_eq!(Stop::exit_of(&refused), Exit::Usage);
+        assert!(refused.to_string().contains("/nonexistent.rec: cannot read"), "{refused}");
+    }
+}

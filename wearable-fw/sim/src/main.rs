@@ -1,0 +1,135 @@
+//! The program `wearable`: reads the command line, starts the device, and shows it on a screen or in event lines.
+
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::Parser;
+use host::{
+    events::EventLines,
+    exit::{Exit, Stop},
+};
+use protocol::pairing::code::PairingCode;
+use tokio::signal::unix::{SignalKind, signal};
+use wearable::{
+    agent::{self, Device, DeviceCommand, DeviceError, Ended, Pairing},
+    cli::{Args, GivenCode},
+    headless, screen,
+};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // Nobody is left to tell if that fails.
+            drop(error.print());
+            return exit.into();
+        }
+    };
+    match run(args) {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            drop(writeln!(io::stderr(), "wearable: {error:#}"));
+            Stop::exit_of(error.as_ref()).into()
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<()> {
+    let headless = args.headless || !io::stdin().is_terminal() || !io::stdout().is_terminal();
+    start_log(headless);
+    let data_dir = args.data_dir()?;
+    let mut pairing = match args.pair {
+        Some(GivenCode::Code(code)) => Some(Pairing::Enter(code)),
+        Some(GivenCode::FromStdin) => Some(Pairing::Enter(read_code()?)),
+        None => args.show_code.then_some(Pairing::Show),
+    };
+    if pairing.is_none() && !headless && !data_dir.join("gateway.json").exists() {
+        pairing = Some(ask_for_code()?);
+    }
+    let config = args.into_config(data_dir, pairing)?;
+    let name = config.name.clone();
+    let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
+    runtime.block_on(async {
+        let device = agent::start(config).map_err(explain)?;
+        if headless {
+            let lines = EventLines::to_stdout();
+            lines.emit(&headless::started(&name, device.id, device.is_new));
+            follow(device, &lines).await
+        } else {
+            screen::show(device).await
+        }
+    })
+}
+
+/// Events to lines until the device ends; signals end it.
+async fn follow(mut device: Device, lines: &EventLines) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    loop {
+        tokio::select! {
+            event = device.events.recv() => match event {
+                Some(event) => lines.emit(&headless::line(&event)),
+                None => break,
+            },
+            _ = terminate.recv() => stop(&device).await,
+            _ = interrupt.recv() => stop(&device).await,
+        }
+    }
+    let (Ended::Stopped | Ended::Delivered) =
+        device.task.await.context("the device failed")?.map_err(explain)?;
+    Ok(())
+}
+
+async fn stop(device: &Device) {
+    // It fails only if the device has ended by itself.
+    drop(device.commands.send(DeviceCommand::Stop).await);
+}
+
+/// The sentence with its causes, and the exit code.
+fn explain(error: DeviceError) -> anyhow::Error {
+    let exit = error.exit();
+    let said = format!("{:#}", anyhow::Error::new(error));
+    Stop::new(exit, said).into()
+}
+
+fn read_code() -> Result<PairingCode, Stop> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(|error| Stop::new(Exit::Usage, error.to_string()))?;
+    line.trim().parse().map_err(|error| Stop::new(Exit::Usage, format!("{error}")))
+}
+
+/// Asks until the answer is a code, or nothing: then the device shows one.
+fn ask_for_code() -> anyhow::Result<Pairing> {
+    let mut out = io::stdout();
+    writeln!(out, "This SIMULATED wearable is not paired yet.")?;
+    loop {
+        write!(
+            out,
+            "Code from the clinic (or Enter, to show a code to enter at the gateway; Ctrl-C to leave): "
+        )?;
+        out.flush()?;
+        let mut line = String::new();
+        if io::stdin().lock().read_line(&mut line)? == 0 {
+            return Err(explain(DeviceError::Unpaired));
+        }
+        match line.trim() {
+            "" => return Ok(Pairing::Show),
+            text => match text.parse() {
+                Ok(code) => return Ok(Pairing::Enter(code)),
+                Err(error) => writeln!(out, "{error}")?,
+            },
+        }
+    }
+}
+
+fn start_log(headless: bool) {
+    use tracing_subscriber::EnvFilter;
+    // A screen has no room for a log.
+    let default = if headless { "warn" } else { "off" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+}
