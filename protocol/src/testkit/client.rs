@@ -34,6 +34,8 @@ use crate::{
 pub struct PatientMemory {
     /// Alerts that were shown to the person, in order.
     pub shown: Vec<AlertId>,
+    /// How many alerts were opened under the group key.
+    pub by_broadcast: usize,
     seen: BTreeMap<AlertId, Alert>,
 }
 
@@ -47,6 +49,14 @@ pub struct WearableMemory {
     next_seq: u64,
     boot: BootId,
     previous: [u8; 32],
+}
+
+impl WearableMemory {
+    /// Samples that are not acknowledged.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.unsent.len()
+    }
 }
 
 /// What kind of client it is, with what that kind keeps.
@@ -272,7 +282,12 @@ impl SimClient {
             self.logins = if *resumed { (full, by_token + 1) } else { (full + 1, by_token) };
         }
         match &event {
-            Event::Alert { alert, .. } => self.take_alert(alert, time),
+            Event::Alert { alert, epoch } => {
+                if let (Role::Patient(memory), Some(_)) = (&mut self.role, epoch) {
+                    memory.by_broadcast += 1;
+                }
+                self.take_alert(alert, time);
+            }
             Event::VitalsAcked(seq) => {
                 if let Role::Wearable(memory) = &mut self.role {
                     memory.in_flight = None;

@@ -445,7 +445,26 @@ impl Sim {
         }
     }
 
+    /// Shows a newcomer the latest broadcasts of the time before it; [`Self::judge`] sees what it can open.
+    fn try_the_past(&mut self, index: Index, session: Option<SessionId>) {
+        let is_new_to = |sealed: &&SealedBroadcast| session.is_some_and(|s| !sealed.members.contains(&s));
+        let past: Vec<Vec<u8>> = self
+            .broadcasts
+            .iter()
+            .rev()
+            .take(3)
+            .filter(is_new_to)
+            .map(|sealed| sealed.frame.clone())
+            .collect();
+        for frame in past {
+            self.clients[index].handle_bytes(&frame, self.time, &mut self.rng);
+        }
+    }
+
     fn judge(&mut self, index: Index, session: Option<SessionId>, event: &Event) {
+        if let Event::GroupKey(_) = event {
+            self.try_the_past(index, session);
+        }
         if let Event::Alert { alert, epoch: Some(epoch) } = event {
             let was_member = self
                 .broadcasts
