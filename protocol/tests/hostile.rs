@@ -1,5 +1,11 @@
 //! What a hostile or broken peer may try, each with what happens instead. Every test ends with nobody in a session
 //! that should not be.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers may stop it"
+)]
 
 mod common;
 

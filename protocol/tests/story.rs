@@ -1,4 +1,10 @@
 //! The conversation from end to end, over a network that cuts and delays: what a reader should believe first.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers may stop it"
+)]
 
 use std::time::Duration;
 

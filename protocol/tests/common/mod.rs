@@ -4,7 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "clippy.toml allows them in tests"
+    reason = "a test's helpers may stop it"
 )]
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
