@@ -1,4 +1,10 @@
 //! The patient's rules against a gateway over real TLS: one test, one sentence about what a patient may rely on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "clippy.toml allows them in tests"
+)]
 
 mod support;
 

@@ -128,7 +128,7 @@ impl Screen {
                 }
             }
             AgentEvent::Stopped { message } => {
-                self.stand(Standing::Stopped { message: message.clone() }, now)
+                self.stand(Standing::Stopped { message: message.clone() }, now);
             }
         }
         false

@@ -1,6 +1,12 @@
 //! A gateway for tests: the simulated one of the protocol's testkit behind real TLS on a port of this machine, and
 //! agents whose events are awaited. Nothing sleeps to wait: events and the gateway's state are awaited.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "clippy.toml allows them in tests"
+)]
 
 use std::{
     collections::HashMap,
