@@ -196,7 +196,12 @@ impl SignedParts {
     }
 }
 
-/// An alert as it came, signature unchecked.
+/// An alert as it came, signature unchecked. It cannot be shown as one:
+/// ```compile_fail,E0308
+/// use vitalward_protocol::alert::{Alert, UnverifiedAlert};
+/// fn show(alert: &Alert) {}
+/// show(&UnverifiedAlert::decode(&[]).unwrap());
+/// ```
 #[derive(Debug)]
 pub struct UnverifiedAlert {
     content: Content,
@@ -315,7 +320,12 @@ impl Receipt {
     }
 }
 
-/// A receipt as it came, signature unchecked.
+/// A receipt as it came, signature unchecked. It cannot be stored as one:
+/// ```compile_fail,E0308
+/// use vitalward_protocol::alert::{Receipt, UnverifiedReceipt};
+/// fn store(receipt: &Receipt) {}
+/// store(&UnverifiedReceipt::decode(&[]).unwrap());
+/// ```
 #[derive(Debug)]
 pub struct UnverifiedReceipt {
     claim: Claim,

@@ -490,6 +490,27 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_forges_a_far_step_does_not_make_the_others_deaf() {
+        let mut ward = Ward::new();
+        ward.join("P1");
+        // Every member can ratchet forward and seal; only the gateway can sign.
+        let current = &ward.owner.current;
+        let mut far = EpochKey { epoch: current.epoch, key: current.key.duplicate() };
+        (0..100).for_each(|_| far.step());
+        let header = Header { epoch: far.epoch, counter: 0 };
+        let mut forged = codec::encode(&header);
+        forged.extend(far.aead().seal(&nonce(header), &additional_data(GATEWAY, header), b"lies").unwrap());
+        let good = ward.broadcast();
+        let member = ward.members.get_mut(&"P1".parse().unwrap()).unwrap();
+        let believed = member.open_if(&forged, |plaintext| {
+            assert_eq!(plaintext, b"lies");
+            Err::<(), _>(Fault::DeniedProof)
+        });
+        assert_eq!(believed, Err(Fault::DeniedProof));
+        member.open(&good).unwrap();
+    }
+
+    #[test]
     fn an_earlier_key_is_refused() {
         let mut ward = Ward::new();
         let wrap: Secret<purpose::WrapKey> = Secret::generate(&mut ward.rng);

@@ -186,7 +186,11 @@ pub struct Sample {
     pub quantities: Vec<Quantity>,
 }
 
-/// Samples that travel together. Only [`UnverifiedBatch`] is read from the wire.
+/// Samples that travel together. Only [`UnverifiedBatch`] is read from the wire:
+/// ```compile_fail,E0277
+/// fn read_from_wire<T: serde::de::DeserializeOwned>() {}
+/// read_from_wire::<vitalward_protocol::vitals::VitalsBatch>();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VitalsBatch {
     /// Hash of the device's previous batch (zeros for its first): a chain that an auditor can follow.

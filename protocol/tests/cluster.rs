@@ -247,6 +247,26 @@ fn an_alert_in_the_same_millisecond_as_a_revocation_is_not_for_the_revoked() {
 }
 
 #[test]
+fn after_a_farewell_the_next_alert_is_sealed_anew_and_its_key_goes_first() {
+    let mut ward = Ward::new(2_500, 3, 0);
+    ward.sim.leave(1);
+    while ward.sim.gateway.members().len() == 3 {
+        ward.sim.step();
+    }
+    // Within the pause that collects idle rekeys.
+    ward.apply(Operation::Raise);
+    assert_eq!(ward.sim.broadcasts[0].epoch.step, 0);
+    ward.sim.run_until_quiet();
+    ward.check();
+    for stayed in [0, 2] {
+        let Role::Patient(memory) = &ward.sim.clients[stayed].role else { unreachable!() };
+        assert_eq!(memory.by_broadcast, 1);
+    }
+    let Role::Patient(memory) = &ward.sim.clients[1].role else { unreachable!() };
+    assert!(memory.shown.is_empty());
+}
+
+#[test]
 fn a_client_that_restarts_within_the_grace_gets_the_alert_once() {
     let mut ward = Ward::new(3_000, 2, 0);
     ward.apply(Operation::Cut(0));

@@ -115,7 +115,19 @@ impl Login {
     }
 }
 
-/// HELLO_REPLY is sent; the client's proof is next.
+/// HELLO_REPLY is sent; the client's proof is next. A state is used up by its step, so none can be taken twice:
+/// ```compile_fail,E0382
+/// fn twice(state: vitalward_protocol::handshake::responder::AwaitProof) {
+///     let first = state.open(vec![]);
+///     let second = state.open(vec![]);
+/// }
+/// ```
+/// and none can be skipped: only a verified proof has a session.
+/// ```compile_fail,E0599
+/// fn skip(login: vitalward_protocol::handshake::responder::Login) {
+///     login.verify(None);
+/// }
+/// ```
 #[derive(Debug)]
 pub struct AwaitProof {
     kind: ClientKind,
