@@ -147,3 +147,15 @@ async fn close_does_what_waits_and_ends_every_handle() {
     let found = folder.open().read(|view| view.last_vitals(&patient("P001"), 1_000)).await.unwrap();
     assert_eq!(found.len(), 100);
 }
+
+#[tokio::test]
+async fn the_last_handle_closes_the_database_before_it_is_gone() {
+    let folder = Folder::new();
+    let store = with_wearable(&folder).await;
+    let last = store.clone();
+    drop(store);
+    last.write(|ledger| ledger.append_vitals(device(1), &batch([0; 32], [1]), NOW)).await.unwrap();
+    drop(last);
+    let names: Vec<String> = folder.files().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["gateway.db"]);
+}
