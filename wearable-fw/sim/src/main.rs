@@ -86,7 +86,7 @@ async fn follow(mut device: Device, lines: &EventLines) -> anyhow::Result<()> {
 
 async fn stop(device: &Device) {
     // It fails only if the device has ended by itself.
-    drop(device.commands.send(DeviceCommand::Stop).await);
+    device.commands.send(DeviceCommand::Stop).await.ok();
 }
 
 /// The sentence with its causes, and the exit code.

@@ -263,6 +263,10 @@ impl Runner {
                 tracing::error!(%error, "a sample was not stored");
                 self.wires.show(|state| state.lost += 1);
                 self.wires.tell(DeviceEvent::NotStored(chain(&error)));
+                if self.settings.speed.interval().is_none() {
+                    // Time does not slow an unlimited device down.
+                    tokio::time::sleep(CODE_INTERVAL).await;
+                }
             }
         }
         self.show_step(step);

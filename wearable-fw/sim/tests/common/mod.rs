@@ -1,0 +1,288 @@
+//! A small gateway in memory, over real sockets: enough of a ward to pair a wearable, log it in and take its vitals, and
+//! to fail in the ways that the tests ask for.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use host::{Clock, entropy::system_rng};
+use protocol::{
+    credential::{ClientKind, GatewayIdentity, LoginKey, PinnedClient, Suite},
+    endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
+    error::Fault,
+    handshake::{
+        Channel, Established,
+        resume::{ResumeRecord, TOKEN_LIFETIME, token_hash},
+    },
+    id::{ClientId, GatewayId, Seq},
+    message::{DeviceStatus, Farewell, FromGateway},
+    pairing::code::PairingCode,
+    vitals::{Sample, VitalsBatch},
+};
+use rand_core::Rng;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+
+/// Longest wait for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the gateway does with a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Stores and acknowledges it.
+    Acknowledge,
+    /// Stores it, and the connection breaks before the acknowledgement.
+    StoreAndCut,
+    /// The connection breaks before it is stored.
+    Cut,
+    /// Acknowledges what nobody sent.
+    AcknowledgeTheFuture,
+    /// Revokes the device.
+    Revoke,
+}
+
+/// All that the gateway remembers.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    identity: GatewayIdentity,
+    /// Codes that are open.
+    pub(crate) offers: Vec<PairingCode>,
+    roster: HashMap<ClientId, PinnedClient>,
+    tokens: HashMap<[u8; 32], ResumeRecord>,
+    /// Each sample once.
+    pub(crate) stored: Vec<Sample>,
+    /// Batches that brought something new.
+    pub(crate) batches: Vec<VitalsBatch>,
+    /// Sessions so far; whether each was resumed.
+    pub(crate) sessions: Vec<bool>,
+    pub(crate) statuses: Vec<DeviceStatus>,
+    /// What to do with the next batches; afterwards they are acknowledged.
+    pub(crate) script: VecDeque<Answer>,
+    /// Logins and pairings that were refused.
+    pub(crate) refused: Vec<Fault>,
+}
+
+/// A gateway in service.
+pub(crate) struct Ward {
+    pub(crate) address: SocketAddr,
+    memory: Arc<Mutex<Memory>>,
+    changed: watch::Receiver<u64>,
+    tasks: JoinSet<()>,
+}
+
+struct Desk {
+    memory: Arc<Mutex<Memory>>,
+    changed: watch::Sender<u64>,
+    clock: Clock,
+}
+
+impl Ward {
+    /// A gateway of its own.
+    pub(crate) async fn open() -> Self {
+        Self::open_at("127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// A gateway of its own at an address that another one left.
+    pub(crate) async fn open_at(address: SocketAddr) -> Self {
+        let mut random = [0; 16];
+        system_rng().fill_bytes(&mut random);
+        let identity = GatewayIdentity {
+            gateway: GatewayId::from_random(random),
+            doctor: "D001".parse().unwrap(),
+            patient_login: LoginKey::generate(Suite::Patient, &mut system_rng()).unwrap(),
+            wearable_login: LoginKey::generate(Suite::Wearable, &mut system_rng()).unwrap(),
+            alerts: crypto::identity::SigningKey::generate(&mut system_rng()),
+            tls_spki: [3; 32],
+        };
+        let memory = Arc::new(Mutex::new(Memory {
+            identity,
+            offers: vec![],
+            roster: HashMap::new(),
+            tokens: HashMap::new(),
+            stored: vec![],
+            batches: vec![],
+            sessions: vec![],
+            statuses: vec![],
+            script: VecDeque::new(),
+            refused: vec![],
+        }));
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, changed) = watch::channel(0);
+        let desk = Arc::new(Desk { memory: Arc::clone(&memory), changed: sender, clock: Clock::start() });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                connections.spawn(serve(stream, Arc::clone(&desk)));
+            }
+        });
+        Self { address, memory, changed, tasks }
+    }
+
+    /// What it remembers. Do not hold it across an await.
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap()
+    }
+
+    /// Waits until its memory is as `wanted`.
+    pub(crate) async fn wait_until(&mut self, wanted: impl Fn(&Memory) -> bool) {
+        let waiting = async {
+            while !wanted(&self.memory.lock().unwrap()) {
+                self.changed.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the gateway waited too long");
+    }
+
+    /// Goes away; its address is free when this returns.
+    pub(crate) async fn close(mut self) {
+        self.tasks.shutdown().await;
+    }
+
+    /// The numbers of the stored samples.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.memory().stored.iter().map(|sample| sample.seq.0).collect()
+    }
+}
+
+async fn serve(mut stream: TcpStream, desk: Arc<Desk>) {
+    let mut endpoint = GatewayEndpoint::new(ClientKind::Wearable, Channel::Plain, desk.clock.now());
+    let mut client = None;
+    let mut buffer = [0; 4_096];
+    loop {
+        let mut cut = false;
+        while let Some(event) = endpoint.poll_event() {
+            cut |= desk.handle(event, &mut endpoint, &mut client);
+            desk.changed.send_modify(|changes| *changes += 1);
+        }
+        if cut {
+            return;
+        }
+        while let Some(bytes) = endpoint.poll_transmit() {
+            if stream.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+        if endpoint.is_closed() {
+            return;
+        }
+        match stream.read(&mut buffer).await {
+            Ok(count @ 1..) => endpoint.handle_bytes(&buffer[..count], desk.clock.now()),
+            _ => return,
+        }
+    }
+}
+
+impl Desk {
+    /// Whether the connection breaks now.
+    fn handle(&self, event: Event, endpoint: &mut GatewayEndpoint, client: &mut Option<ClientId>) -> bool {
+        let mut memory = self.memory.lock().unwrap();
+        let now = self.clock.now();
+        match event {
+            Event::Work(work) => {
+                if let Err(fault) = self.work(work, &mut memory, endpoint, client) {
+                    memory.refused.push(fault.clone());
+                    endpoint.refuse(fault, now);
+                }
+            }
+            Event::Vitals(batch) => {
+                let answer = memory.script.pop_front().unwrap_or(Answer::Acknowledge);
+                if !matches!(answer, Answer::Cut | Answer::Revoke) {
+                    store(&mut memory, batch);
+                }
+                let high = memory.stored.last().map_or(Seq(0), |sample| sample.seq);
+                match answer {
+                    Answer::Acknowledge => endpoint.say(&FromGateway::VitalsAck(high), now).unwrap(),
+                    Answer::AcknowledgeTheFuture => {
+                        endpoint.say(&FromGateway::VitalsAck(Seq(high.0 + 1_000_000)), now).unwrap();
+                        endpoint.say(&FromGateway::VitalsAck(high), now).unwrap();
+                    }
+                    Answer::Revoke => endpoint.disconnect(Farewell::Revoked, now),
+                    Answer::StoreAndCut | Answer::Cut => return true,
+                }
+            }
+            Event::Status(status) => memory.statuses.push(status),
+            Event::Receipt(_) | Event::Disconnected(_) | Event::Closed(_) => {}
+        }
+        false
+    }
+
+    fn work(
+        &self,
+        work: Work,
+        memory: &mut Memory,
+        endpoint: &mut GatewayEndpoint,
+        client: &mut Option<ClientId>,
+    ) -> Result<(), Fault> {
+        let (now, tolerance, rng) = (self.clock.now(), Duration::from_secs(30), &mut system_rng());
+        match work {
+            Work::Login(login) => {
+                let (state, frame) = login.answer(&memory.identity, tolerance, now, rng)?;
+                endpoint.proceed(Next::Proof(state), frame, now);
+            }
+            Work::Proof(proof) => {
+                let pinned = memory.roster.get(proof.client()).cloned();
+                let (established, frame) = proof.verify(pinned.as_ref(), now)?;
+                *client = Some(established.client.clone());
+                establish(established, frame, memory, endpoint, self.clock);
+            }
+            Work::Resume(resumption) => {
+                let record = memory.tokens.remove(&resumption.token_hash());
+                let (established, frame) = resumption.verify(record, tolerance, now)?.answer(now, rng)?;
+                *client = Some(established.client.clone());
+                establish(established, frame, memory, endpoint, self.clock);
+            }
+            Work::Pair(pairing) => {
+                let selected = memory.offers.iter().find(|offer| offer.selector == pairing.selector());
+                let offer = selected.ok_or(Fault::DeniedCodeUnknown)?;
+                let (state, frame) = pairing.answer(&offer.password, 2, rng)?;
+                endpoint.proceed(Next::Enrol(state), frame, now);
+            }
+            Work::Enrol(enrolment) => {
+                let id = enrolment.wanted().cloned().unwrap();
+                memory.roster.insert(id.clone(), enrolment.binding(id.clone())?);
+                memory.offers.retain(|offer| offer.selector != enrolment.selector());
+                let frame = enrolment.grant(id, &memory.identity, rng)?;
+                endpoint.proceed(Next::Login, frame, now);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn establish(
+    established: Established,
+    frame: Vec<u8>,
+    memory: &mut Memory,
+    endpoint: &mut GatewayEndpoint,
+    clock: Clock,
+) {
+    let now = clock.now();
+    let Established { client, session, resume, resumed, key, .. } = established;
+    let mut token = [0; 16];
+    system_rng().fill_bytes(&mut token);
+    memory.tokens.insert(token_hash(&token), ResumeRecord { client, key_id: key, key: resume });
+    memory.sessions.push(resumed);
+    endpoint.proceed(Next::Session(session), frame, now);
+    endpoint.say(&FromGateway::Token(token, now.wall + TOKEN_LIFETIME), now).unwrap();
+}
+
+/// Each sample once, in order; a batch that was seen before comes as it came before.
+fn store(memory: &mut Memory, batch: VitalsBatch) {
+    let high = memory.stored.last().map_or(Seq(0), |sample| sample.seq);
+    let fresh: Vec<Sample> = batch.samples.iter().filter(|sample| sample.seq > high).cloned().collect();
+    assert!(fresh.is_empty() || fresh == batch.samples, "a batch comes whole or as it came before");
+    if !fresh.is_empty() {
+        memory.stored.extend(fresh);
+        memory.batches.push(batch);
+    }
+}
