@@ -1,7 +1,7 @@
 //! The program around the agent: where the code comes from, screen or lines, signals, exit code.
 
 use std::{
-    io::{self, BufRead, IsTerminal},
+    io::{self, BufRead, IsTerminal, Write},
     time::Duration,
 };
 
@@ -42,10 +42,16 @@ pub async fn run(args: Args) -> Result<(), Stop> {
     let code = match args.pair {
         None => None,
         Some(GivenCode::Code(code)) => Some(code),
-        Some(GivenCode::FromStdin) => Some(read_code(&mut io::stdin().lock())?),
+        Some(GivenCode::FromStdin) => {
+            if io::stdin().is_terminal() {
+                // Where the question cannot be shown it can still be answered.
+                let _unseen = write!(io::stderr(), "Pairing code: ").is_err();
+            }
+            Some(read_code(&mut io::stdin().lock())?)
+        }
     };
     let (config, place, link) = args.into_parts(code, screen)?;
-    let signals = Signals::listen().map_err(|error| failed(&error))?;
+    let signals = Signals::listen(screen).map_err(|error| failed(&error))?;
     let (handle, task) = if screen {
         let view = console::Opening::of(&config, &link);
         let (handle, task) = Agent::start(config, place, link);
@@ -125,20 +131,33 @@ fn failed(error: &dyn std::error::Error) -> Stop {
 
 /// The signals that end the program.
 #[derive(Debug)]
-pub(crate) struct Signals([Signal; 3]);
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// Only with a screen: `nohup` must keep its meaning for the others.
+    hangup: Option<Signal>,
+}
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
-        let on = |kind| signal(kind);
-        Ok(Self([on(SignalKind::interrupt())?, on(SignalKind::terminate())?, on(SignalKind::hangup())?]))
+    fn listen(screen: bool) -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: screen.then(|| signal(SignalKind::hangup())).transpose()?,
+        })
     }
 
     pub(crate) async fn next(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
+        let hung_up = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = hung_up => {}
         }
     }
 }

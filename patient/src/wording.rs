@@ -18,6 +18,12 @@ pub fn how_to_pair(patient: Option<&PatientId>) -> String {
     )
 }
 
+/// What to do about a code that cannot be used.
+fn how_to_get_a_code(patient: Option<&PatientId>) -> String {
+    let patient = patient.map_or("P001", PatientId::as_str);
+    format!("Ask the clinic for a new one (they run: gateway pair --patient {patient}).")
+}
+
 /// There is no stored identity and nobody to ask.
 #[must_use]
 pub fn not_paired_yet(patient: Option<&PatientId>, doctor: &DoctorId) -> String {
@@ -64,14 +70,14 @@ pub fn refusal(refusal: &Refusal, patient: Option<&PatientId>) -> String {
             )
         }
         Refusal::CodeWrong { tries_left: 0 } => {
-            format!("Wrong code, and no tries are left: {}.", how_to_pair(patient))
+            format!("Wrong code, and no tries are left. {}", how_to_get_a_code(patient))
         }
         Refusal::CodeWrong { tries_left } => {
             let tries = if *tries_left == 1 { "try is" } else { "tries are" };
             format!("Wrong code; {tries_left} {tries} left.")
         }
         Refusal::CodeUnknown => {
-            format!("This code is not open (mistyped, used or expired): {}.", how_to_pair(patient))
+            format!("This code is not open (mistyped, used or expired). {}", how_to_get_a_code(patient))
         }
         other => sentence(&other.to_string()),
     }

@@ -8,25 +8,14 @@
 
 mod support;
 
-use std::{fs, sync::atomic::Ordering, time::Duration};
+use std::{fs, sync::atomic::Ordering};
 
 use host::exit::Exit;
 use patient::agent::{AgentCommand, AgentConfig, AgentError, AgentEvent};
-use protocol::{
-    alert::Stage,
-    credential::{ClientKind, PinnedClient},
-    endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
-    handshake::Channel,
-    id::AlertId,
-    message::Farewell,
-    testkit::SimGateway,
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
+use protocol::{alert::Stage, id::AlertId, message::Farewell, testkit::SimGateway};
+use tokio::net::TcpListener;
 
-use crate::support::{Patient, TlsIdentity, Ward, client, config, folder};
+use crate::support::{Patient, TlsIdentity, Ward, client, config, ending, folder};
 
 fn raise(ward: &Ward, text: &str) -> AlertId {
     ward.act(|sim, now, rng| sim.raise(text, None, None, now, rng).0)
@@ -408,64 +397,6 @@ async fn an_automatic_acknowledgement_follows_every_alert() {
     patient.stop().await;
 }
 
-/// A gateway that lets one stored patient in and ends every session at once, for these reasons in turn.
-async fn ending(ward: &Ward, reasons: &'static [Farewell]) -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (ward, acceptor) = (ward.clone(), ward.tls.acceptor());
-    tokio::spawn(async move {
-        for reason in reasons {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut stream = acceptor.accept(stream).await.unwrap();
-            let exporter = stream
-                .get_ref()
-                .1
-                .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None)
-                .unwrap();
-            let channel = Channel::Tls { exporter };
-            let mut endpoint = GatewayEndpoint::new(ClientKind::Patient, channel, ward.now());
-            let mut buffer = [0; 4096];
-            while !endpoint.is_closed() {
-                let count = stream.read(&mut buffer).await.unwrap();
-                endpoint.handle_bytes(&buffer[..count], ward.now());
-                while let Some(event) = endpoint.poll_event() {
-                    answer(&ward, &mut endpoint, event);
-                }
-                if endpoint.is_established() {
-                    endpoint.disconnect(*reason, ward.now());
-                }
-                while let Some(bytes) = endpoint.poll_transmit() {
-                    stream.write_all(&bytes).await.unwrap();
-                }
-            }
-            stream.shutdown().await.unwrap();
-        }
-    });
-    address
-}
-
-fn answer(ward: &Ward, endpoint: &mut GatewayEndpoint, event: Event) {
-    let minute = Duration::from_secs(60);
-    let pinned = |sim: &SimGateway| -> PinnedClient { sim.store.roster[&client("P001")].pinned.clone() };
-    let done = ward.act(|sim, now, rng| match event {
-        Event::Work(Work::Login(login)) => {
-            login.answer(&sim.identity, minute, now, rng).map(|(state, frame)| (Next::Proof(state), frame))
-        }
-        Event::Work(Work::Proof(proof)) => {
-            let verified = proof.verify(Some(&pinned(sim)), now);
-            verified.map(|(established, frame)| (Next::Session(established.session), frame))
-        }
-        Event::Work(Work::Resume(resumption)) => {
-            resumption.verify(None, minute, now).map(|_| unreachable!("no token is known"))
-        }
-        other => panic!("{other:?}"),
-    });
-    match done {
-        Ok((next, frame)) => endpoint.proceed(next, frame, ward.now()),
-        Err(fault) => endpoint.refuse(fault, ward.now()),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_sent_away_by_the_doctor_stays_out_and_a_shutdown_is_waited_out() {
     let ward = Ward::start().await;
@@ -497,5 +428,40 @@ async fn pairing_waits_for_a_gateway_that_is_not_there_yet() {
         _ => None,
     };
     assert!(patient.next("a wait", waiting).await.contains("No connection to"));
+    patient.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_computer_needs_the_clinics_word_and_then_takes_the_place() {
+    let ward = Ward::start().await;
+    let ((_parent, folder), (_other, new_folder)) = (folder(), folder());
+    let old = Patient::paired(&ward, &folder).await;
+    let named = |code| AgentConfig { id: Some("P001".parse().unwrap()), ..config(Some(code)) };
+    let (_, ended) = Patient::start(named(ward.code_for("P001")), &new_folder, ward.address).end().await;
+    let said = ended.unwrap_err().to_string();
+    assert!(said.starts_with("P001 is paired with another computer (since 20"), "{said}");
+    assert!(said.ends_with("gateway pair --patient P001 --replace"), "{said}");
+
+    let replacing = ward.act(|sim, now, rng| sim.offer(client("P001"), true, now, rng));
+    let mut new = Patient::start(named(replacing), &new_folder, ward.address);
+    new.until_in_group().await;
+    assert!(matches!(old.end().await.1, Err(AgentError::Revoked(_))));
+
+    // The same computer may pair anew, too.
+    new.stop().await;
+    let again = ward.act(|sim, now, rng| sim.offer(client("P001"), true, now, rng));
+    let mut new = Patient::start(config(Some(again)), &new_folder, ward.address);
+    assert_eq!(new.next_session().await, (false, true));
+    new.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_without_post_quantum_key_exchange_is_used_and_shown_as_not_protected() {
+    let tls = TlsIdentity::new();
+    let acceptor = tls.acceptor_with(&tls.key, &[rustls::crypto::aws_lc_rs::kx_group::X25519]);
+    let ward = Ward::start_with(tls, acceptor).await;
+    let (_parent, folder) = folder();
+    let mut patient = Patient::start(config(Some(ward.code_for("P001"))), &folder, ward.address);
+    assert_eq!(patient.next_session().await, (false, false));
     patient.stop().await;
 }

@@ -10,8 +10,9 @@ mod support;
 
 use std::{path::Path, process::Stdio};
 
+use protocol::message::Farewell;
 use serde_json::Value;
-use support::{PATIENCE, Ward, client};
+use support::{PATIENCE, Ward, client, ending};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
@@ -147,6 +148,22 @@ async fn every_refusal_has_its_exit_code_and_a_sentence() {
     assert!(refused["reason"].as_str().unwrap().starts_with(sentence));
     let (code, said) = stranger.end().await;
     assert_eq!((code, said.contains(sentence)), (1, true), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_headless_patient_that_the_doctor_sent_away_ends_because_nobody_can_ask_to_return() {
+    let ward = Ward::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let pair = format!("--doctor_id D001@{} --headless --pair {}", ward.address, ward.code_for("P001"));
+    let mut program = Program::start(home.path(), &pair);
+    program.next("group").await;
+    program.signal("-TERM").await;
+    assert_eq!(program.end().await.0, 0);
+    let address = ending(&ward, &[Farewell::Shutdown, Farewell::EndedByDoctor]).await;
+    let mut program = Program::start(home.path(), &format!("--doctor_id D001@{address} --headless"));
+    assert_eq!(program.next("disconnected").await["reason"], "the other side shuts down");
+    assert_eq!(program.next("disconnected").await["reason"], "ended by the doctor");
+    assert_eq!(program.end().await, (0, String::new()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

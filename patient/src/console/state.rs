@@ -25,7 +25,6 @@ pub(super) enum Standing {
     Connecting,
     Connected {
         protected: bool,
-        resumed: bool,
     },
     Waiting {
         reason: String,
@@ -92,7 +91,7 @@ impl Screen {
             AgentEvent::Session { resumed, protected, .. } => {
                 let how = if *resumed { "Session resumed" } else { "Logged in" };
                 self.note(now, how);
-                self.stand(Standing::Connected { protected: *protected, resumed: *resumed }, now);
+                self.stand(Standing::Connected { protected: *protected }, now);
             }
             AgentEvent::Group(epoch) => {
                 self.epoch = Some(epoch.to_string());
@@ -119,7 +118,8 @@ impl Screen {
                 self.epoch = None;
                 let since = self.since;
                 let was_waiting = matches!(self.standing, Standing::Waiting { .. } | Standing::Connecting);
-                if self.log.back().is_none_or(|(_, last)| last != reason) {
+                // The end of a session was noted as such.
+                if !matches!(self.standing, Standing::Connected { .. }) {
                     self.note(now, reason.clone());
                 }
                 self.stand(Standing::Waiting { reason: reason.clone(), retry_at: now + *retry }, now);
@@ -162,8 +162,16 @@ impl Screen {
         self.hint = None;
     }
 
+    /// Adds to the log; what begins like the last line takes its place, so that many tries do not fill it.
     fn note(&mut self, now: UnixMillis, text: impl Into<String>) {
-        self.log.push_back((now, text.into()));
+        const ALIKE: usize = 24;
+        let text = text.into();
+        let is_like =
+            |last: &str| last == text || last.get(..ALIKE).is_some_and(|start| text.starts_with(start));
+        if self.log.back().is_some_and(|(_, last)| is_like(last)) {
+            self.log.pop_back();
+        }
+        self.log.push_back((now, text));
         if self.log.len() > LOG {
             self.log.pop_front();
         }
@@ -176,6 +184,11 @@ impl Screen {
 
     pub(super) const fn is_stopped(&self) -> bool {
         matches!(self.standing, Standing::Stopped { .. })
+    }
+
+    /// Whether alerts cannot come now, and the person should know why.
+    pub(super) const fn is_away(&self) -> bool {
+        !matches!(self.standing, Standing::Starting | Standing::Connecting | Standing::Connected { .. })
     }
 
     /// Alerts that want to be read, the most urgent first, the newest of these first.

@@ -9,7 +9,7 @@ use ratatui::{
     layout::{Alignment, Constraint, Layout, Rect},
     style::{Color, Modifier, Style},
     text::{Line, Span},
-    widgets::{Block, Borders, Paragraph, Wrap},
+    widgets::{Block, Padding, Paragraph, Wrap},
 };
 
 use super::state::{Screen, Standing, ago, mark_of, state_of, when};
@@ -60,29 +60,30 @@ pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen, palette: Palette, now
         return draw_small(frame, screen);
     }
     let unread = screen.unread();
-    let banner_height = unread.first().map_or(3, |alert| banner_height(alert, area));
+    let message = message(screen);
+    let banner_height = unread.first().map_or(0, |alert| banner_height(alert, area));
+    let message_height = if unread.is_empty() || screen.is_away() {
+        let lines = message.iter().map(ToString::to_string).collect::<Vec<_>>();
+        rows(lines.iter().map(String::as_str), area).saturating_add(2).min(area.height / 2)
+    } else {
+        0
+    };
     let log_height = if area.height >= 22 { 7 } else { 4 };
-    let [head, banner, earlier, log, foot] = Layout::vertical([
+    let [head, banner, said, earlier, log, foot] = Layout::vertical([
         Constraint::Length(4),
         Constraint::Length(banner_height),
-        Constraint::Min(0),
-        Constraint::Length(log_height),
+        Constraint::Length(message_height),
+        Constraint::Fill(1),
+        Constraint::Max(log_height),
         Constraint::Length(1),
     ])
     .areas(area);
     draw_head(frame, head, screen, palette, now);
-    match unread.first() {
-        Some(alert) => draw_alert(frame, banner, alert, unread.len(), screen, palette, now),
-        None => draw_message(
-            frame,
-            banner.union(if screen.alerts.is_empty() { earlier } else { banner }),
-            screen,
-            palette,
-        ),
+    if let Some(alert) = unread.first() {
+        draw_alert(frame, banner, alert, unread.len(), screen, palette, now);
     }
-    if !(unread.is_empty() && screen.alerts.is_empty()) {
-        draw_earlier(frame, earlier, screen, palette, now);
-    }
+    draw_message(frame, said, message, screen, palette);
+    draw_earlier(frame, earlier, screen, palette, now);
     draw_log(frame, log, screen, palette);
     draw_foot(frame, foot, screen, palette);
 }
@@ -98,14 +99,15 @@ fn draw_small(frame: &mut Frame<'_>, screen: &Screen) {
 
 fn draw_head(frame: &mut Frame<'_>, area: Rect, screen: &Screen, palette: Palette, now: UnixMillis) {
     let who = screen.patient.as_deref().unwrap_or("not paired yet");
-    let block = Block::new().borders(Borders::ALL).title(format!(" Vitalward - patient {who} "));
+    let block = Block::bordered().title(format!(" Vitalward - patient {who} "));
     let (mark, colour, words) = standing(screen, now);
     let mut state = vec![
         Span::styled(format!(" {mark} "), palette.coloured(colour)),
         Span::styled(words, palette.coloured(colour).add_modifier(Modifier::BOLD)),
     ];
     if let Standing::Connected { protected, .. } = &screen.standing {
-        state.push(Span::raw(format!(" - {}", when(screen.since, now))));
+        let since = wording::time_of_day(screen.since);
+        state.push(Span::raw(format!(" since {since} ({})", Readable(now.since(screen.since)))));
         state.push(if *protected {
             Span::styled(" - TLS post-quantum", palette.coloured(Color::Green))
         } else {
@@ -123,8 +125,7 @@ fn standing(screen: &Screen, now: UnixMillis) -> (&'static str, Color, String) {
         Standing::Starting => ("o", Color::Yellow, "starting".to_owned()),
         Standing::Asking { .. } => ("?", Color::Yellow, "waiting for a pairing code".to_owned()),
         Standing::Connecting => ("o", Color::Yellow, "connecting".to_owned()),
-        Standing::Connected { resumed: false, .. } => ("*", Color::Green, "connected".to_owned()),
-        Standing::Connected { resumed: true, .. } => ("*", Color::Green, "connected again".to_owned()),
+        Standing::Connected { .. } => ("*", Color::Green, "connected".to_owned()),
         Standing::Waiting { retry_at, .. } => {
             let retry = Readable(retry_at.since(now));
             (
@@ -140,11 +141,18 @@ fn standing(screen: &Screen, now: UnixMillis) -> (&'static str, Color, String) {
 
 /// Rows for an alert: text, two lines about it, a border; at most half of the screen.
 fn banner_height(alert: &AlertNotice, area: Rect) -> u16 {
+    rows(alert.text.lines(), area).saturating_add(4).min(area.height / 2)
+}
+
+/// Rows that lines of text take inside a full-width border.
+fn rows<'a>(lines: impl Iterator<Item = &'a str>, area: Rect) -> u16 {
     let width = usize::from(area.width.saturating_sub(4)).max(1);
-    let lines: usize = alert.text.lines().map(|line| line.chars().count().div_ceil(width).max(1)).sum();
-    // Words that do not fit move on to the next line, so a long text needs some more.
-    let rows = lines + lines / 4 + 5;
-    u16::try_from(rows).unwrap_or(u16::MAX).min(area.height / 2)
+    // Words that do not fit move on to the next row, so a long line needs some more.
+    let rows_of = |line: &str| {
+        let rows = line.chars().count().div_ceil(width).max(1);
+        rows + rows / 4
+    };
+    u16::try_from(lines.map(rows_of).sum::<usize>()).unwrap_or(u16::MAX)
 }
 
 fn draw_alert(
@@ -169,26 +177,27 @@ fn draw_alert(
     } else {
         String::new()
     };
-    let more = if unread > 1 { format!(" - {} more", unread - 1) } else { String::new() };
+    let more = if unread > 1 { format!(" {} more ", unread - 1) } else { String::new() };
+    let todo = if screen.is_stopped() { "" } else { " press a to acknowledge " };
     let about = format!("From {} at {}{late}", screen.doctor, when(alert.created, now));
     let mut lines: Vec<Line<'_>> = alert.text.lines().map(Line::from).collect();
     lines.push(Line::default());
     lines.push(Line::from(about));
-    let block = Block::new()
-        .borders(Borders::ALL)
+    let block = Block::bordered()
+        .padding(Padding::horizontal(1))
         .title(title.clone())
         .title(Line::from(title).alignment(Alignment::Right))
-        .title_bottom(format!(" press a to acknowledge{more} "))
+        .title_bottom(format!("{todo}{more}"))
         .style(style);
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: true }).block(block), area);
 }
 
-/// In place of an alert: what the person should know or do.
-fn draw_message(frame: &mut Frame<'_>, area: Rect, screen: &Screen, palette: Palette) {
-    let strong = Style::new().add_modifier(Modifier::BOLD);
-    let (style, lines): (Style, Vec<Line<'_>>) = match &screen.standing {
+/// What the person should know or do.
+fn message(screen: &Screen) -> Vec<Line<'_>> {
+    match &screen.standing {
         Standing::Asking { typed, why } => {
             let patient = screen.patient.as_deref().unwrap_or("P001");
+            let strong = Style::new().add_modifier(Modifier::BOLD);
             let mut lines: Vec<Line<'_>> = why.iter().map(|why| Line::from(why.as_str())).collect();
             lines.push(Line::from(vec![
                 Span::raw("Pairing code: "),
@@ -196,30 +205,34 @@ fn draw_message(frame: &mut Frame<'_>, area: Rect, screen: &Screen, palette: Pal
                 Span::raw("   (Enter: pair, Esc: exit)"),
             ]));
             lines.push(Line::from(format!("The clinic makes one with: gateway pair --patient {patient}")));
-            (palette.coloured(Color::Yellow), lines)
+            lines
         }
-        Standing::Waiting { reason, .. } => (
-            palette.coloured(Color::Red),
-            vec![Line::from(reason.as_str()), Line::from("Press r to try now.")],
-        ),
-        Standing::Out { reason } => (
-            palette.coloured(Color::Yellow),
-            vec![
-                Line::from(format!("The session is over: {reason}.")),
-                Line::from("No alerts come here until you press r to return."),
-            ],
-        ),
-        Standing::Stopped { message } => (palette.coloured(Color::Red), vec![Line::from(message.as_str())]),
+        Standing::Waiting { reason, .. } => {
+            vec![Line::from(reason.as_str()), Line::from("No alerts come here now. Press r to try at once.")]
+        }
+        Standing::Out { reason } => vec![
+            Line::from(format!("The session is over: {reason}.")),
+            Line::from("No alerts come here until you press r to return."),
+        ],
+        Standing::Stopped { message } => vec![Line::from(message.as_str())],
         Standing::Starting | Standing::Connecting | Standing::Connected { .. } => {
-            (Style::new(), vec![Line::from("No new alerts.")])
+            vec![Line::from("No new alerts.")]
         }
+    }
+}
+
+fn draw_message(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>, screen: &Screen, palette: Palette) {
+    let style = match &screen.standing {
+        Standing::Asking { .. } | Standing::Out { .. } => palette.coloured(Color::Yellow),
+        Standing::Waiting { .. } | Standing::Stopped { .. } => palette.coloured(Color::Red),
+        Standing::Starting | Standing::Connecting | Standing::Connected { .. } => Style::new(),
     };
-    let block = Block::new().borders(Borders::ALL).style(style);
+    let block = Block::bordered().padding(Padding::horizontal(1)).style(style);
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: true }).block(block), area);
 }
 
 fn draw_earlier(frame: &mut Frame<'_>, area: Rect, screen: &Screen, palette: Palette, now: UnixMillis) {
-    let block = Block::new().borders(Borders::ALL).title(" Alerts ");
+    let block = Block::bordered().title(" Alerts ");
     let rows = usize::from(area.height.saturating_sub(2));
     let lines: Vec<Line<'_>> = screen
         .alerts
@@ -249,7 +262,7 @@ fn draw_earlier(frame: &mut Frame<'_>, area: Rect, screen: &Screen, palette: Pal
 }
 
 fn draw_log(frame: &mut Frame<'_>, area: Rect, screen: &Screen, palette: Palette) {
-    let block = Block::new().borders(Borders::ALL).title(" Events ");
+    let block = Block::bordered().title(" Events ");
     let rows = usize::from(area.height.saturating_sub(2));
     let first = screen.log.len().saturating_sub(rows);
     let lines: Vec<Line<'_>> = screen
@@ -359,7 +372,7 @@ pub(super) mod tests {
                 "127.0.0.1:7300",
                 "epoch 7.2",
                 "connected",
-                "3 min ago",
+                "(3 min)",
                 "TLS post-quantum",
                 "1 send disconnect request",
                 "2 exit",
@@ -425,6 +438,36 @@ pub(super) mod tests {
         );
         screen.see(&AgentEvent::Stopped { message: "This is NOT the gateway".into() }, NOW);
         assert_shows(&drawn(&screen, (60, 15), Palette::Plain, NOW), &["This is NOT the gateway", "2 exit"]);
+    }
+
+    #[test]
+    fn an_unread_alert_does_not_hide_that_there_is_no_connection() {
+        let mut screen = connected();
+        screen.see(&AgentEvent::Alert(notice(1, "Fire")), NOW);
+        let reason = "No connection to 127.0.0.1:7300: connection refused.";
+        let retry = Duration::from_secs(4);
+        screen.see(&AgentEvent::Waiting { reason: reason.to_owned(), retry }, NOW);
+        for size in [(60, 15), (100, 30)] {
+            let said = drawn(&screen, size, Palette::Plain, NOW);
+            assert_shows(
+                &said,
+                &["!!! EMERGENCY !!!", "Fire", "NOT connected", "next try in 4.0 s", "refused."],
+            );
+        }
+    }
+
+    #[test]
+    fn the_log_says_a_thing_once() {
+        let mut screen = connected();
+        let before = screen.log.len();
+        for n in 0..5 {
+            let reason = format!("The clocks differ by a lot. This computer says {n}.");
+            screen.see(&AgentEvent::Refused { reason: reason.clone() }, NOW);
+            screen.see(&AgentEvent::Waiting { reason, retry: Duration::ZERO }, NOW);
+            screen.see(&AgentEvent::Connecting { gateway: String::new() }, NOW);
+        }
+        assert_eq!(screen.log.len(), before + 1);
+        assert!(screen.log.back().unwrap().1.ends_with("says 4."));
     }
 
     #[test]

@@ -26,9 +26,11 @@ use patient::{
     store::Place,
 };
 use protocol::{
-    credential::ClientKind,
+    credential::{ClientKind, PinnedClient},
+    endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
     handshake::Channel,
     id::ClientId,
+    message::Farewell,
     pairing::code::PairingCode,
     testkit::{ConnId, SimGateway},
     time::{Now, UnixMillis},
@@ -36,7 +38,7 @@ use protocol::{
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rustls::{
     ServerConfig,
-    crypto::aws_lc_rs,
+    crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs},
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
@@ -71,6 +73,14 @@ impl TlsIdentity {
 
     /// A server that shows this certificate and signs with `key`, whether or not that fits.
     pub(crate) fn acceptor_signing_with(&self, key: &PrivateKeyDer<'static>) -> TlsAcceptor {
+        self.acceptor_with(key, aws_lc_rs::DEFAULT_KX_GROUPS)
+    }
+
+    pub(crate) fn acceptor_with(
+        &self,
+        key: &PrivateKeyDer<'static>,
+        groups: &[&'static dyn SupportedKxGroup],
+    ) -> TlsAcceptor {
         #[derive(Debug)]
         struct Always(Arc<CertifiedKey>);
         impl ResolvesServerCert for Always {
@@ -78,7 +88,8 @@ impl TlsIdentity {
                 Some(Arc::clone(&self.0))
             }
         }
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider =
+            Arc::new(CryptoProvider { kx_groups: groups.to_vec(), ..aws_lc_rs::default_provider() });
         let signing = provider.key_provider.load_private_key(key.clone_key()).unwrap();
         let certified = CertifiedKey::new(vec![self.certificate.clone()], signing);
         let config = ServerConfig::builder_with_provider(provider)
@@ -265,6 +276,64 @@ impl Ward {
 
 pub(crate) fn client(patient: &str) -> ClientId {
     ClientId::Patient(patient.parse().unwrap())
+}
+
+/// A gateway that lets one stored patient in and ends every session at once, for these reasons in turn.
+pub(crate) async fn ending(ward: &Ward, reasons: &'static [Farewell]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (ward, acceptor) = (ward.clone(), ward.tls.acceptor());
+    tokio::spawn(async move {
+        for reason in reasons {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let exporter = stream
+                .get_ref()
+                .1
+                .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None)
+                .unwrap();
+            let channel = Channel::Tls { exporter };
+            let mut endpoint = GatewayEndpoint::new(ClientKind::Patient, channel, ward.now());
+            let mut buffer = [0; 4096];
+            while !endpoint.is_closed() {
+                let count = stream.read(&mut buffer).await.unwrap();
+                endpoint.handle_bytes(&buffer[..count], ward.now());
+                while let Some(event) = endpoint.poll_event() {
+                    answer(&ward, &mut endpoint, event);
+                }
+                if endpoint.is_established() {
+                    endpoint.disconnect(*reason, ward.now());
+                }
+                while let Some(bytes) = endpoint.poll_transmit() {
+                    stream.write_all(&bytes).await.unwrap();
+                }
+            }
+            stream.shutdown().await.unwrap();
+        }
+    });
+    address
+}
+
+fn answer(ward: &Ward, endpoint: &mut GatewayEndpoint, event: Event) {
+    let minute = Duration::from_secs(60);
+    let pinned = |sim: &SimGateway| -> PinnedClient { sim.store.roster[&client("P001")].pinned.clone() };
+    let done = ward.act(|sim, now, rng| match event {
+        Event::Work(Work::Login(login)) => {
+            login.answer(&sim.identity, minute, now, rng).map(|(state, frame)| (Next::Proof(state), frame))
+        }
+        Event::Work(Work::Proof(proof)) => {
+            let verified = proof.verify(Some(&pinned(sim)), now);
+            verified.map(|(established, frame)| (Next::Session(established.session), frame))
+        }
+        Event::Work(Work::Resume(resumption)) => {
+            resumption.verify(None, minute, now).map(|_| unreachable!("no token is known"))
+        }
+        other => panic!("{other:?}"),
+    });
+    match done {
+        Ok((next, frame)) => endpoint.proceed(next, frame, ward.now()),
+        Err(fault) => endpoint.refuse(fault, ward.now()),
+    }
 }
 
 /// A folder for one identity, not made yet.
