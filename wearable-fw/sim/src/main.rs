@@ -60,7 +60,8 @@ fn run(args: Args) -> anyhow::Result<()> {
             lines.emit(&headless::started(&name, device.id, device.is_new));
             follow(device, &lines).await
         } else {
-            screen::show(device).await
+            let (Ended::Stopped | Ended::Delivered) = screen::show(device).await?.map_err(explain)?;
+            Ok(())
         }
     })
 }

@@ -115,7 +115,7 @@ pub struct DeviceState {
 }
 
 impl DeviceState {
-    pub(super) const fn new(name: WearableName, id: DeviceId, scenario: Scenario, speed: Speed) -> Self {
+    pub(crate) const fn new(name: WearableName, id: DeviceId, scenario: Scenario, speed: Speed) -> Self {
         Self {
             name,
             id,

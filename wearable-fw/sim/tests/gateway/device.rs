@@ -1,10 +1,7 @@
-//! The device against a gateway over sockets: one test, one sentence.
-
-mod common;
+//! The device as a value: one test, one sentence.
 
 use std::path::PathBuf;
 
-use common::{Answer, PATIENCE, Ward};
 use protocol::{error::Fault, id::Seq, pairing::code::PairingCode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,6 +10,8 @@ use tokio::{
 use wearable::agent::{
     self, Device, DeviceCommand, DeviceConfig, DeviceError, DeviceEvent, Ended, Pairing, Speed,
 };
+
+use crate::ward::{Answer, PATIENCE, Ward};
 
 const CODE: &str = "ABC-DEF-GH2";
 
@@ -52,11 +51,11 @@ async fn ended(device: Device) -> Result<Ended, DeviceError> {
 }
 
 /// The first event that `wanted` knows.
-async fn event<T>(device: &mut Device, wanted: impl Fn(DeviceEvent) -> Option<T>) -> T {
+async fn event<T>(device: &mut Device, wanted: impl Fn(&DeviceEvent) -> Option<T>) -> T {
     let waiting = async {
         loop {
             let event = device.events.recv().await.expect("the device ended");
-            if let Some(found) = wanted(event) {
+            if let Some(found) = wanted(&event) {
                 return found;
             }
         }
@@ -64,9 +63,9 @@ async fn event<T>(device: &mut Device, wanted: impl Fn(DeviceEvent) -> Option<T>
     tokio::time::timeout(PATIENCE, waiting).await.expect("the event did not come")
 }
 
-fn resumed(event: DeviceEvent) -> Option<bool> {
+fn resumed(event: &DeviceEvent) -> Option<bool> {
     match event {
-        DeviceEvent::Session { resumed, .. } => Some(resumed),
+        DeviceEvent::Session { resumed, .. } => Some(*resumed),
         _ => None,
     }
 }
@@ -92,7 +91,7 @@ async fn a_device_pairs_with_the_gateways_code_and_delivers() {
     let mut device = home.pair(&ward, Some(300));
     assert!(device.is_new);
     let doctor = event(&mut device, |event| match event {
-        DeviceEvent::Paired { doctor, .. } => Some(doctor),
+        DeviceEvent::Paired { doctor, .. } => Some(doctor.clone()),
         _ => None,
     });
     assert_eq!(doctor.await.as_str(), "D001");
@@ -116,7 +115,7 @@ async fn a_device_pairs_with_its_own_code_once_it_is_entered_at_the_gateway() {
     let config = DeviceConfig { pairing: Some(Pairing::Show), samples: Some(5), ..home.config(&ward) };
     let mut device = agent::start(config).unwrap();
     let code = event(&mut device, |event| match event {
-        DeviceEvent::Code(code) => Some(code),
+        DeviceEvent::Code(code) => Some(*code),
         _ => None,
     });
     let code = code.await;
@@ -219,7 +218,7 @@ async fn an_acknowledgement_of_the_future_is_refused_and_deletes_nothing() {
     ward.memory().script = [Answer::AcknowledgeTheFuture, Answer::Cut].into_iter().collect();
     let mut device = home.pair(&ward, Some(400));
     let refused = event(&mut device, |event| match event {
-        DeviceEvent::Refused(reason) => Some(reason),
+        DeviceEvent::Refused(reason) => Some(reason.clone()),
         _ => None,
     });
     assert!(refused.await.contains("only"));
@@ -299,7 +298,7 @@ async fn a_full_store_drops_the_oldest_and_reports_it() {
     ward.close().await;
     let mut device = agent::start(config).unwrap();
     let gap = event(&mut device, |event| match event {
-        DeviceEvent::Lost(gap) => Some(gap),
+        DeviceEvent::Lost(gap) => Some(*gap),
         _ => None,
     });
     let gap = gap.await;

@@ -1,0 +1,91 @@
+//! What a key means. It knows no device.
+
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use crate::{agent::DeviceCommand, recording::Scenario};
+
+/// What its person wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// This of the device.
+    Command(DeviceCommand),
+    /// A key without a meaning, and what to say about it.
+    Wrong(String),
+    /// Nothing but perhaps a fresh picture.
+    Nothing,
+}
+
+/// The wish behind an event; `network`: whether the network is on now.
+#[must_use]
+pub fn wish_of(event: &Event, network: bool) -> Wish {
+    let Event::Key(KeyEvent { code, modifiers, kind, .. }) = event else { return Wish::Nothing };
+    if *kind == KeyEventKind::Release {
+        return Wish::Nothing;
+    }
+    let KeyCode::Char(letter) = code else { return wrong(&format!("{code}")) };
+    if modifiers.contains(KeyModifiers::CONTROL) {
+        return if matches!(letter, 'c' | 'd') {
+            Wish::Command(DeviceCommand::Stop)
+        } else {
+            wrong(&format!("Ctrl-{letter}"))
+        };
+    }
+    Wish::Command(match letter.to_ascii_lowercase() {
+        'n' => DeviceCommand::SetScenario(Scenario::Normal),
+        'd' => DeviceCommand::SetScenario(Scenario::Desaturation),
+        'f' => DeviceCommand::SetScenario(Scenario::Fever),
+        'm' => DeviceCommand::SetScenario(Scenario::Motion),
+        'x' => DeviceCommand::SetScenario(Scenario::FingerOff),
+        'o' => DeviceCommand::Network(!network),
+        'q' => DeviceCommand::Stop,
+        _ => return wrong(&letter.to_string()),
+    })
+}
+
+fn wrong(key: &str) -> Wish {
+    Wish::Wrong(format!("{key} means nothing here; the keys are n d f m x o q"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(letter: char) -> Event {
+        Event::Key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE))
+    }
+
+    #[test]
+    fn every_key_on_the_screen_does_what_it_says() {
+        let commands = "ndfmxq".chars().map(|letter| match wish_of(&key(letter), true) {
+            Wish::Command(command) => command,
+            other => panic!("{letter}: {other:?}"),
+        });
+        let scenarios = [
+            Scenario::Normal,
+            Scenario::Desaturation,
+            Scenario::Fever,
+            Scenario::Motion,
+            Scenario::FingerOff,
+        ];
+        let expected = scenarios.map(DeviceCommand::SetScenario).into_iter().chain([DeviceCommand::Stop]);
+        assert!(commands.eq(expected));
+        for network in [true, false] {
+            assert_eq!(wish_of(&key('O'), network), Wish::Command(DeviceCommand::Network(!network)));
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_told_so() {
+        let Wish::Wrong(said) = wish_of(&key('z'), true) else { panic!() };
+        assert!(said.starts_with("z means nothing"));
+        let enter = Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+        assert!(matches!(wish_of(&enter, true), Wish::Wrong(_)));
+        assert_eq!(wish_of(&Event::Resize(80, 24), true), Wish::Nothing);
+    }
+
+    #[test]
+    fn control_c_ends_the_device() {
+        let interrupt = Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
+        assert_eq!(wish_of(&interrupt, true), Wish::Command(DeviceCommand::Stop));
+    }
+}

@@ -1,0 +1,288 @@
+//! The picture: a pure function of what is known. A number is shown with its unit and quality, or `--` with the reason
+//! why there is none; never an old number.
+
+use protocol::{
+    time::Readable,
+    vitals::{KnownQuantity, Quantity},
+};
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout},
+    style::{Color, Modifier, Style},
+    text::{Line, Span},
+    widgets::{Block, Paragraph, Wrap},
+};
+use wearable_core::dsp::{Quality, Reason};
+
+use crate::{
+    agent::{DeviceState, LinkState},
+    recording::{Scenario, Step},
+    sampling::quantities,
+};
+
+/// Everything that the picture depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Screen {
+    /// The device.
+    pub state: DeviceState,
+    /// The last thing worth saying; empty for none.
+    pub message: String,
+    /// Whether colours are wanted.
+    pub colours: bool,
+}
+
+/// Draws it.
+pub fn draw(frame: &mut Frame<'_>, screen: &Screen) {
+    let state = &screen.state;
+    let title = format!(" SIMULATED wearable {} - not a medical device ", state.name);
+    let block = Block::bordered().title(Line::styled(title, screen.style(Color::Yellow)));
+    let inner = block.inner(frame.area());
+    frame.render_widget(block, frame.area());
+    let [head, numbers, foot] =
+        Layout::vertical([Constraint::Length(6), Constraint::Min(9), Constraint::Length(4)]).areas(inner);
+    frame.render_widget(Paragraph::new(screen.head()).wrap(Wrap { trim: true }), head);
+    frame.render_widget(Paragraph::new(screen.numbers()), numbers);
+    frame.render_widget(Paragraph::new(screen.foot()).wrap(Wrap { trim: true }), foot);
+}
+
+impl Screen {
+    fn style(&self, colour: Color) -> Style {
+        let plain = Style::new().add_modifier(Modifier::BOLD);
+        if self.colours { plain.fg(colour) } else { plain }
+    }
+
+    fn head(&self) -> Vec<Line<'static>> {
+        let state = &self.state;
+        let (link, colour) = link_in_words(&state.link);
+        let mut lines = vec![
+            Line::from(format!("device    {}", state.id)),
+            Line::from(vec![Span::raw("link      "), Span::styled(link, self.style(colour))]),
+            Line::from(format!(
+                "scenario  {} (starts anew when chosen)   battery {} % (simulated)",
+                scenario_in_words(state.scenario),
+                state.battery
+            )),
+        ];
+        if let Some(code) = state.code {
+            let said = format!(
+                "Enter this code at the gateway: gateway pair --wearable --patient P001 --code {code}"
+            );
+            lines.push(Line::styled(said, self.style(Color::Cyan)));
+        }
+        lines
+    }
+
+    fn numbers(&self) -> Vec<Line<'static>> {
+        let Some(step) = &self.state.step else { return vec![Line::from("no sample yet")] };
+        let values = quantities(step);
+        KnownQuantity::ALL.iter().filter_map(|known| self.number(step, &values, known)).collect()
+    }
+
+    /// The line of a quantity; none for one that this device does not measure.
+    fn number(&self, step: &Step, values: &[Quantity], known: &KnownQuantity) -> Option<Line<'static>> {
+        let found = values.iter().find(|value| KnownQuantity::of(&value.code) == Some(known));
+        let signal = signal_of(step, known);
+        let (value, note) = match (found, signal) {
+            (Some(quantity), Some(Ok(quality))) => {
+                (shown(quantity), format!("quality {} of 100", quality.percent()))
+            }
+            (Some(quantity), _) => (shown(quantity), String::new()),
+            (None, Some(Err(reason))) => ("--".into(), reason_in_words(reason).to_owned()),
+            (None, _) => return None,
+        };
+        let style = if found.is_some() { self.style(colour_of(known)) } else { self.style(Color::Yellow) };
+        let name = Span::raw(format!("{:<18}", known.name));
+        Some(Line::from(vec![
+            name,
+            Span::styled(format!("{value:>14}"), style),
+            Span::raw(format!("   {note}")),
+        ]))
+    }
+
+    fn foot(&self) -> Vec<Line<'static>> {
+        let DeviceState { taken, acknowledged, waiting, lost, network, .. } = &self.state;
+        let mut counts = vec![Span::raw(format!(
+            "samples   {} taken, acknowledged up to {}, {waiting} waiting",
+            taken.0, acknowledged.0
+        ))];
+        if *lost > 0 {
+            counts.push(Span::styled(format!(", {lost} LOST"), self.style(Color::Red)));
+        }
+        let switch = if *network { "off" } else { "on" };
+        let keys = "n normal  d desaturation  f fever  m motion  x finger off";
+        vec![
+            Line::from(counts),
+            Line::from(format!("keys      {keys}  o network {switch}  q quit")),
+            Line::styled(self.message.clone(), self.style(Color::Yellow)),
+        ]
+    }
+}
+
+/// For a quantity that comes from a signal: how good it is, or why there is none.
+fn signal_of(step: &Step, known: &KnownQuantity) -> Option<Result<Quality, Reason>> {
+    use wearable_core::dsp::Reading::{self, Measured, NoReading};
+    fn of<T>(reading: &Reading<T>) -> Result<Quality, Reason> {
+        match reading {
+            Measured(measurement) => Ok(measurement.quality),
+            NoReading(reason) => Err(*reason),
+        }
+    }
+    let readings = &step.readings;
+    match *known {
+        KnownQuantity::HEART_RATE => Some(of(&readings.heart_rate)),
+        KnownQuantity::PULSE_RATE => Some(of(&readings.pulse_rate)),
+        KnownQuantity::SPO2 => Some(of(&readings.spo2)),
+        _ => None,
+    }
+}
+
+/// Units as people write them, not as UCUM does.
+fn shown(quantity: &Quantity) -> String {
+    let unit = match quantity.unit.as_str() {
+        "Cel" => "C",
+        "[g]" => "g",
+        unit => unit,
+    };
+    format!("{} {unit:<4}", quantity.value)
+}
+
+fn colour_of(known: &KnownQuantity) -> Color {
+    match *known {
+        KnownQuantity::HEART_RATE | KnownQuantity::PULSE_RATE => Color::Green,
+        KnownQuantity::SPO2 => Color::Cyan,
+        _ => Color::White,
+    }
+}
+
+const fn reason_in_words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Settling => "settling",
+        Reason::LowQuality => "signal too poor",
+        Reason::FingerOff => "finger off",
+        Reason::LeadOff => "electrode off",
+        Reason::LowPerfusion => "pulse too weak",
+        Reason::NoSignal => "no signal",
+    }
+}
+
+const fn scenario_in_words(scenario: Scenario) -> &'static str {
+    match scenario {
+        Scenario::Normal => "normal",
+        Scenario::Desaturation => "desaturation",
+        Scenario::Fever => "fever",
+        Scenario::Motion => "motion",
+        Scenario::FingerOff => "finger off",
+    }
+}
+
+fn link_in_words(link: &LinkState) -> (String, Color) {
+    match link {
+        LinkState::Off => ("network switched off; samples are kept".into(), Color::Yellow),
+        LinkState::Waiting { reason, wait } => {
+            (format!("{reason}; samples are kept, next try within {}", Readable(*wait)), Color::Yellow)
+        }
+        LinkState::Connecting => ("connecting".into(), Color::White),
+        LinkState::Pairing => ("pairing".into(), Color::White),
+        LinkState::LoggingIn => ("logging in".into(), Color::White),
+        LinkState::Online { doctor } => (format!("in session with {doctor}"), Color::Green),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use protocol::id::{DeviceId, Seq};
+    use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
+
+    use super::*;
+    use crate::{agent::Speed, sampling::Patient};
+
+    fn screen(scenario: Scenario, seconds: usize) -> Screen {
+        let mut patient = Patient::new(None, scenario, 3).unwrap();
+        let step = std::iter::from_fn(|| patient.next_second()).take(seconds).last();
+        let name = "W001".parse().unwrap();
+        let state = DeviceState {
+            step,
+            taken: Seq(120),
+            acknowledged: Seq(118),
+            waiting: 2,
+            ..DeviceState::new(name, DeviceId::from_random([5; 16]), scenario, Speed::REAL)
+        };
+        Screen { state, message: String::new(), colours: true }
+    }
+
+    fn drawn(screen: &Screen, width: u16, height: u16) -> (String, Buffer) {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, screen)).unwrap();
+        let buffer = terminal.backend().buffer().clone();
+        let text: Vec<&str> = buffer.content().iter().map(|cell| cell.symbol()).collect();
+        let lines = text.chunks(usize::from(width)).map(|row| row.concat());
+        (lines.collect::<Vec<_>>().join("\n"), buffer)
+    }
+
+    #[test]
+    fn a_settled_second_shows_numbers_with_units_and_quality() {
+        let mut screen = screen(Scenario::Normal, 60);
+        screen.state.link = LinkState::Online { doctor: "D001".parse().unwrap() };
+        let (text, _) = drawn(&screen, 90, 24);
+        for expected in [
+            "SIMULATED wearable W001",
+            "05050505-0505-4505-8505-050505050505",
+            "in session with D001",
+            "battery 100 %",
+            "/min",
+            "quality",
+            "body temperature",
+            "120 taken, acknowledged up to 118, 2 waiting",
+            "o network off",
+        ] {
+            assert!(text.contains(expected), "{expected:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_two_dashes_and_the_reason() {
+        let (text, _) = drawn(&screen(Scenario::FingerOff, 36), 90, 24);
+        let line = text.lines().find(|line| line.contains("SpO2")).unwrap();
+        assert!(line.contains("--") && line.contains("finger off"), "{line}");
+        let (text, _) = drawn(&screen(Scenario::Normal, 1), 90, 24);
+        assert!(text.lines().any(|line| line.contains("heart rate") && line.contains("settling")), "{text}");
+    }
+
+    #[test]
+    fn trouble_is_said_in_words() {
+        let mut screen = screen(Scenario::Normal, 1);
+        screen.state.link =
+            LinkState::Waiting { reason: "no gateway there".into(), wait: Duration::from_secs(4) };
+        screen.state.lost = 64;
+        screen.state.network = false;
+        screen.state.code = Some("ABC-DEF-GH2".parse().unwrap());
+        screen.message = "z means nothing here".into();
+        let (text, _) = drawn(&screen, 100, 24);
+        for expected in [
+            "no gateway there; samples are kept, next try within 4.0 s",
+            "64 LOST",
+            "o network on",
+            "--code ABC-DEF-GH2",
+            "z means nothing",
+        ] {
+            assert!(text.contains(expected), "{expected:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn without_colours_there_are_none() {
+        let mut screen = screen(Scenario::Normal, 60);
+        screen.colours = false;
+        let (_, buffer) = drawn(&screen, 90, 24);
+        assert!(buffer.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    }
+
+    #[test]
+    fn a_tiny_terminal_is_no_reason_to_panic() {
+        for (width, height) in [(1, 1), (5, 3), (20, 8)] {
+            drawn(&screen(Scenario::Normal, 3), width, height);
+        }
+    }
+}
