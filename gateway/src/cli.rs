@@ -621,6 +621,7 @@ mod tests {
             connected: true,
             since: None,
             session: None,
+            source: None,
             epoch: None,
             last_vitals: Some(sample),
             vitals_age_ms: Some(400),

@@ -13,8 +13,8 @@ use protocol::{
 /// A patient in session whose receipt is missing this long is sent the alert again, in its own session.
 pub(crate) const RESEND_AFTER: Duration = Duration::from_secs(3);
 
-/// Latencies are kept for so many alerts.
-const REMEMBERED: usize = 64;
+/// Alerts that are followed at once; beyond, those that everybody has are forgotten first.
+const REMEMBERED: usize = 1_024;
 
 #[derive(Debug)]
 struct OnItsWay {

@@ -83,6 +83,15 @@ pub enum WardEvent {
         /// Last missing number.
         last: u64,
     },
+    /// A device used numbers again for other measurements: its counter was reset. These samples are **not** stored.
+    Conflict {
+        /// Whose.
+        patient: String,
+        /// Which device.
+        device: String,
+        /// How many samples.
+        count: usize,
+    },
     /// An alert was raised.
     Alert {
         /// Its id.

@@ -202,7 +202,7 @@ impl Ward {
             let pending = view.pending_client(&id)?.filter(|client| client.pinned.login.key_id() == key);
             Ok(match pending {
                 Some(pending) => Some(pending),
-                None => view.client(&id)?.filter(|client| client.standing == Standing::Active),
+                None => view.client(&id)?,
             })
         });
         read.await.map_err(|error| local(&error))
@@ -289,7 +289,14 @@ impl Ward {
 
         let (queue, inbox) = mpsc::channel(QUEUE);
         let (end, ended) = watch::channel(None);
-        let handle = SessionHandle { session: session.id(), since: now.wall, post_quantum, queue, end };
+        let handle = SessionHandle {
+            session: session.id(),
+            since: now.wall,
+            source: source.to_owned(),
+            post_quantum,
+            queue,
+            end,
+        };
         let session_id = session.id();
         {
             let mut state = self.state();
@@ -403,6 +410,8 @@ impl Ward {
         let appended = appended.map_err(|error| local(&error))?;
         if appended.conflicts > 0 {
             tracing::error!(%device, conflicts = appended.conflicts, "device used a sample number twice");
+            let (patient, device) = (appended.patient.to_string(), device.to_string());
+            self.publish(WardEvent::Conflict { patient, device, count: appended.conflicts });
         }
         for (Seq(first), Seq(last)) in appended.gaps {
             let (patient, device) = (appended.patient.to_string(), device.to_string());
@@ -442,7 +451,13 @@ impl Ward {
         let (alert, stage) = (receipt.alert(), receipt.stage());
         let (id, now) = (patient.clone(), self.now());
         let stored = self.store.write(move |ledger| ledger.record_receipt(&id, &receipt, now.wall)).await;
-        let outcome = stored.map_err(|error| local(&error))?;
+        let outcome = match stored {
+            Ok(outcome) => outcome,
+            // Somebody who came into the ward between recording and sending, or whom a cancellation reached who had
+            // not been meant by the alert: nothing is expected of it.
+            Err(StoreError::UnknownAlert) => return Ok(()),
+            Err(error) => return Err(local(&error)),
+        };
         let after = self.state().deliveries.confirm(alert, patient, stage, now.mono);
         if outcome == crate::store::alerts::ReceiptOutcome::New {
             self.publish(WardEvent::receipt(alert, patient, stage, after));
@@ -524,7 +539,7 @@ fn local(error: &StoreError) -> Fault {
         }
         StoreError::NoOpenOffer => Fault::DeniedCodeForAnother,
         StoreError::NotPending | StoreError::UnknownClient => Fault::DeniedUnknown,
-        StoreError::UnknownAlert | StoreError::OtherContent => Fault::DeniedProof,
+        StoreError::OtherContent => Fault::DeniedProof,
         StoreError::SequenceRange => Fault::PeerLimit("sample numbers are below 2^63"),
         _ => {
             tracing::error!(%error, "storage");

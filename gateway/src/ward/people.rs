@@ -235,6 +235,7 @@ impl Ward {
                 connected: handle.is_some(),
                 since: handle.map(|h| h.since).or(client.last_seen).map(rfc3339),
                 session: handle.map(|h| h.session.to_string()),
+                source: handle.map(|h| h.source.clone()),
                 epoch: handle.map(|_| state.roster.epoch().to_string()),
                 last_vitals: newest.map(|newest| newest.sample.clone()),
                 vitals_age_ms: newest

@@ -48,6 +48,7 @@ pub(crate) enum End {
 pub(crate) struct SessionHandle {
     pub(crate) session: SessionId,
     pub(crate) since: UnixMillis,
+    pub(crate) source: String,
     pub(crate) post_quantum: bool,
     pub(crate) queue: mpsc::Sender<Outbound>,
     pub(crate) end: watch::Sender<Option<End>>,
@@ -275,7 +276,14 @@ mod tests {
         let (queue, inbox) = mpsc::channel(depth);
         let (end, ended) = watch::channel(None);
         let session = SessionId::from_bytes([session; 16]);
-        let handle = SessionHandle { session, since: UnixMillis(0), post_quantum: true, queue, end };
+        let handle = SessionHandle {
+            session,
+            since: UnixMillis(0),
+            source: String::new(),
+            post_quantum: true,
+            queue,
+            end,
+        };
         roster.enter(client(n), handle, Secret::generate(rng), NOW, rng);
         Inbox { queue: inbox, end: ended, session }
     }

@@ -15,6 +15,8 @@ pub struct PatientView {
     pub since: Option<String>,
     /// The session.
     pub session: Option<String>,
+    /// The address that it came from.
+    pub source: Option<String>,
     /// The group epoch in force, if it is a member.
     pub epoch: Option<String>,
     /// Its newest vitals, whatever their age.
