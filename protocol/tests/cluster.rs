@@ -267,6 +267,25 @@ fn after_a_farewell_the_next_alert_is_sealed_anew_and_its_key_goes_first() {
 }
 
 #[test]
+fn samples_whose_acknowledgement_was_lost_are_sent_again_and_stored_once() {
+    let mut ward = Ward::new(2_700, 0, 1);
+    for _ in 0..5 {
+        let stored = ward.sim.gateway.store.rows.len();
+        ward.sim.measure(0, 3);
+        while ward.sim.gateway.store.rows.len() == stored {
+            ward.sim.step();
+        }
+        // Committed, and the answer is on its way.
+        ward.sim.cut(0);
+        ward.sim.run_until_quiet();
+        ward.check();
+    }
+    let Role::Wearable(memory) = &ward.sim.clients[0].role else { unreachable!() };
+    assert_eq!((memory.acked.len(), memory.unsent()), (15, 0));
+    assert_eq!(ward.sim.gateway.store.rows.len(), 15);
+}
+
+#[test]
 fn a_client_that_restarts_within_the_grace_gets_the_alert_once() {
     let mut ward = Ward::new(3_000, 2, 0);
     ward.apply(Operation::Cut(0));
