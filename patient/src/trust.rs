@@ -38,7 +38,7 @@ struct NotPinned;
 /// TLS 1.3 towards a gateway: X25519MLKEM768 preferred, no tickets (they would outlive a revocation), no SNI.
 ///
 /// # Errors
-/// [`Error`] if the provider has no TLS 1.3, which ours has.
+/// [`enum@Error`] if the provider has no TLS 1.3, which ours has.
 pub fn client_config(trust: Trust) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = PinVerifier { trust, provider: Arc::clone(&provider) };
@@ -78,7 +78,7 @@ impl Secured {
     /// Reads it off a connection whose handshake is complete.
     ///
     /// # Errors
-    /// [`Error`] if the handshake is not complete.
+    /// [`enum@Error`] if the handshake is not complete.
     pub fn of(connection: &rustls::ClientConnection) -> Result<Self, Error> {
         let exporter = connection.export_keying_material([0; 32], EXPORTER_LABEL, None)?;
         let certificate =

@@ -107,6 +107,44 @@ async fn what_was_acknowledged_without_a_connection_is_receipted_after_the_next_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_that_was_lost_on_the_way_is_said_again() {
+    let ward = Ward::start().await;
+    let (_parent, folder) = folder();
+    let mut patient = Patient::paired(&ward, &folder).await;
+    let id = raise(&ward, "Fire");
+    patient.next_alert().await;
+    ward.until("a receipt", |sim| stage(sim, id).is_some()).await;
+    ward.deaf(true);
+    let heard = ward.heard.load(Ordering::SeqCst);
+    patient.tell(AgentCommand::Acknowledge(id)).await;
+    ward.until("bytes on the way", |_| ward.heard.load(Ordering::SeqCst) > heard).await;
+    ward.cut();
+    ward.deaf(false);
+    ward.until("the acknowledgement", |sim| stage(sim, id) == Some(Stage::Acknowledged)).await;
+    patient.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_disk_alerts_are_shown_once_but_not_receipted_until_they_can_be_kept() {
+    let ward = Ward::start().await;
+    let (parent, folder) = folder();
+    let mut patient = Patient::paired(&ward, &folder).await;
+    let away = parent.path().join("away");
+    fs::rename(&folder, &away).unwrap();
+    let id = raise(&ward, "Fire");
+    let said = patient.next_refusal().await;
+    assert!(said.contains("cannot store anything") && said.contains("no receipt"), "{said}");
+    assert!(!patient.next_alert().await.repeated, "shown all the same");
+    assert_eq!(ward.act(|sim, _, _| stage(sim, id)), None);
+    fs::rename(&away, &folder).unwrap();
+    ward.cut();
+    assert!(patient.next_alert().await.repeated);
+    ward.until("a receipt", |sim| stage(sim, id).is_some()).await;
+    assert!(folder.join(format!("alert-{id}.json")).exists());
+    patient.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn comes_back_by_itself_with_a_ticket_that_works_once() {
     let ward = Ward::start().await;
     let (_parent, folder) = folder();

@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -120,6 +120,7 @@ pub(crate) struct Ward {
     inside: Arc<Mutex<Inside>>,
     clock: Clock,
     skew: Arc<AtomicI64>,
+    deaf: Arc<AtomicBool>,
     changes: Arc<watch::Sender<()>>,
     /// Bytes of application data that clients sent.
     pub(crate) heard: Arc<AtomicUsize>,
@@ -147,6 +148,7 @@ impl Ward {
             inside: Arc::new(Mutex::new(Inside { sim, rng, writers: HashMap::new(), next: 0 })),
             clock,
             skew: Arc::default(),
+            deaf: Arc::default(),
             changes: Arc::new(watch::channel(()).0),
             heard: Arc::default(),
             tried: Arc::default(),
@@ -194,7 +196,11 @@ impl Ward {
                 read = stream.read(&mut buffer) => match read {
                     Ok(count @ 1..) => {
                         self.heard.fetch_add(count, Ordering::SeqCst);
-                        self.act(|sim, now, rng| sim.handle_bytes(id, &buffer[..count], now, rng));
+                        if self.deaf.load(Ordering::SeqCst) {
+                            self.changes.send_replace(());
+                        } else {
+                            self.act(|sim, now, rng| sim.handle_bytes(id, &buffer[..count], now, rng));
+                        }
                     }
                     _ => break,
                 },
@@ -261,6 +267,11 @@ impl Ward {
     pub(crate) async fn until_tried(&self, count: usize) {
         let tried = Arc::clone(&self.tried);
         self.until("a TLS handshake", |_| tried.load(Ordering::SeqCst) >= count).await;
+    }
+
+    /// Loses everything that clients say from now on, or hears them again.
+    pub(crate) fn deaf(&self, deaf: bool) {
+        self.deaf.store(deaf, Ordering::SeqCst);
     }
 
     /// Cuts all connections.
