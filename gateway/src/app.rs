@@ -19,7 +19,12 @@ use tokio::{net::TcpListener, task::JoinSet};
 use crate::{
     config::Config,
     control, keyfile,
-    net::{connection::Context, limits::Limits, listener::Port, tls},
+    net::{
+        connection::Context,
+        limits::{Limits, raise_descriptor_limit},
+        listener::Port,
+        tls,
+    },
     store::{Store, audit::AuditEvent},
     ward::{Ward, event::WardEvent},
 };
@@ -60,6 +65,7 @@ impl Gateway {
     /// # Errors
     /// A [`Stop`] with the exit code where the cause is the user's to mend.
     pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Self> {
+        raise_descriptor_limit();
         let data_dir = DataDir::open(&config.data_dir).map_err(|error| {
             let exit =
                 if matches!(error, DataDirError::InUse(_)) { Exit::Unavailable } else { Exit::Configuration };

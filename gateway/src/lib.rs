@@ -2,7 +2,7 @@
 //! that it arrived.
 //!
 //! A sample comes in through [`net::connection`], is opened by `protocol::endpoint::gateway`, stored by
-//! [`ward::Ward::take_vitals`], and only then acknowledged. An alert goes out from [`control`] through
+//! `ward::Ward::take_vitals`, and only then acknowledged. An alert goes out from [`control`] through
 //! [`ward::Ward::raise_alert`] to every session's queue; its receipts come back the way of the samples.
 
 pub mod app;

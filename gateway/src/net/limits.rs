@@ -4,6 +4,7 @@
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, thread::available_parallelism};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use rustix::process::Resource;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections at once, over both ports. Beyond, a connection waits in the listener's backlog.
@@ -12,6 +13,16 @@ pub const MAX_CONNECTIONS: usize = 12_000;
 pub const MAX_STRANGERS: usize = 2_000;
 /// Login attempts per source and second, and as many in a burst.
 const ATTEMPTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).expect("200 is not zero");
+
+/// Lets this process open as many files and sockets as the system allows it: the usual soft limit of 1 024 is less than
+/// a ward of that many patients needs.
+pub fn raise_descriptor_limit() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
 
 /// Shared by all connections.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 //! to the store first; only then is memory changed, somebody told, or an acknowledgement sent. It names no socket, no
 //! SQL and no screen.
 //!
-//! - a client comes: [`Ward::admit`], and on the way [`Ward::enrolled`], [`Ward::spend_guess`], [`Ward::enrol`]
-//! - vitals come: [`Ward::take_vitals`]
+//! - a client comes: `Ward::admit`, and on the way `Ward::enrolled`, `Ward::spend_guess`, `Ward::enrol`
+//! - vitals come: `Ward::take_vitals`
 //! - an alert goes out and its receipts come back: [`alerts`]
 //! - people: pairing, revoking, lists: [`people`]
 
