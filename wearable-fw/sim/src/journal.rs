@@ -12,7 +12,7 @@
 //! ```
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
 };
 
@@ -27,6 +27,7 @@ use wearable_core::uplink::{Entry, Uplink};
 
 const MAGIC: &[u8] = b"vitalward-journal 1\n";
 const JOURNAL: &str = "journal";
+const SHORT: &str = "journal.short";
 const SEQUENCE: &str = "sequence";
 /// Numbers that are set aside at once.
 const BLOCK: u64 = 16;
@@ -66,6 +67,8 @@ pub struct Journal {
     file: File,
     /// Bytes that are whole records.
     length: u64,
+    /// Whether the file ends with something else, left by a write that failed.
+    untidy: bool,
     records: usize,
     /// Numbers below this one may be used.
     reserved: u64,
@@ -92,11 +95,11 @@ impl Journal {
         let after = uplink.taken().0.saturating_add(1);
         let reserved = read_sequence(&dir)?.unwrap_or(after);
         let next = reserved.max(after);
-        let file = open_for_append(&dir)?;
+        let file = open_for_append(&dir, JOURNAL)?;
         let length = length.max(MAGIC.len()) as u64;
         file.set_len(length)?;
         file.sync_all()?;
-        let mut journal = Self { dir, file, length, records, reserved };
+        let mut journal = Self { dir, file, length, untidy: false, records, reserved };
         journal.reserve(next)?;
         let skipped = (next > after).then(|| (Seq(after), Seq(next - 1)));
         Ok((journal, uplink, Recovery { next: Seq(next), skipped, discarded: discarded.len() }))
@@ -115,6 +118,11 @@ impl Journal {
         if let Some(newest) = newest.max().filter(|newest| *newest >= self.reserved) {
             self.reserve(newest)?;
         }
+        if self.untidy {
+            // Half a record would hide all that follow it.
+            self.file.set_len(self.length)?;
+            self.untidy = false;
+        }
         let bytes: Vec<u8> = entries.iter().flat_map(record).collect();
         let must_sync = entries.iter().any(|entry| !matches!(entry, Entry::Acknowledged(_)));
         let written = self.file.write_all(&bytes).and_then(|()| match must_sync {
@@ -122,8 +130,7 @@ impl Journal {
             false => Ok(()),
         });
         if let Err(error) = written {
-            // Half a record would hide all that follow it.
-            self.file.set_len(self.length)?;
+            self.untidy = self.file.set_len(self.length).is_err();
             return Err(error.into());
         }
         self.length += bytes.len() as u64;
@@ -147,13 +154,17 @@ impl Journal {
     /// Replaces the journal by the shortest one that says the same.
     ///
     /// # Errors
-    /// [`JournalError`]; the old one then stays.
+    /// [`JournalError`]; the journal, old or new, is still good.
     pub fn shorten(&mut self, short: &ShortJournal) -> Result<(), JournalError> {
-        self.dir.write(JOURNAL, &short.bytes)?;
-        self.file = open_for_append(&self.dir)?;
+        self.dir.write(SHORT, &short.bytes)?;
+        // Opened before it gets its name, so that no failure in between leaves us writing to a file without one.
+        let file = open_for_append(&self.dir, SHORT)?;
+        fs::rename(self.dir.path().join(SHORT), self.dir.path().join(JOURNAL))?;
+        self.file = file;
         self.length = short.bytes.len() as u64;
+        self.untidy = false;
         self.records = short.records;
-        Ok(())
+        Ok(File::open(self.dir.path())?.sync_all()?)
     }
 
     /// Gives back the numbers that were set aside: after a clean end none is skipped.
@@ -194,8 +205,8 @@ impl ShortJournal {
     }
 }
 
-fn open_for_append(dir: &DataDir) -> io::Result<File> {
-    OpenOptions::new().append(true).open(dir.path().join(JOURNAL))
+fn open_for_append(dir: &DataDir, name: &str) -> io::Result<File> {
+    OpenOptions::new().append(true).open(dir.path().join(name))
 }
 
 fn read_sequence(dir: &DataDir) -> Result<Option<u64>, JournalError> {
@@ -291,7 +302,7 @@ fn next_entry(bytes: &[u8]) -> Option<(Entry, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::path::PathBuf;
 
     use protocol::{
         id::BootId,
@@ -427,6 +438,23 @@ mod tests {
             assert!(found.len() < 3 && recovery.discarded > 0);
         }
         assert!(device.path.join("journal.damaged").exists());
+    }
+
+    #[test]
+    fn after_a_failed_write_the_next_one_counts() {
+        let device = Device::new();
+        let (mut journal, mut uplink, _) = device.open();
+        change(&mut journal, &mut uplink, vec![Entry::Taken(sample(1))]);
+        let path = device.path.join(JOURNAL);
+        let good = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
+        assert!(matches!(journal.append(&[Entry::Taken(sample(2))]), Err(JournalError::Write(_))));
+        // As a full disk would: half a record is there.
+        journal.file = good;
+        journal.file.write_all(&record(&Entry::Taken(sample(2)))[..20]).unwrap();
+        change(&mut journal, &mut uplink, vec![Entry::Taken(sample(3))]);
+        drop(journal);
+        let (_journal, restored, recovery) = device.open();
+        assert_eq!((numbers(&restored), recovery.discarded), (vec![1, 3], 0));
     }
 
     #[test]

@@ -210,7 +210,7 @@ pub struct Device {
     pub events: mpsc::Receiver<DeviceEvent>,
     /// How things stand now.
     pub state: watch::Receiver<DeviceState>,
-    /// What its person wants.
+    /// What its person wants. The device ends when nobody holds this any more.
     pub commands: mpsc::Sender<DeviceCommand>,
     /// Ends when the device ends.
     pub task: JoinHandle<Result<Ended, DeviceError>>,

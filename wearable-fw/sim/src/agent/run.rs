@@ -354,9 +354,10 @@ impl Runner {
         self.wires.show(|state| state.link = LinkState::Connecting);
     }
 
-    /// Tries again later.
+    /// Tries again later. While somebody waits with a code in hand, soon.
     fn lose(&mut self, reason: String) {
         let wait = self.backoff.wait(&mut system_rng());
+        let wait = if self.pairing.is_some() { wait.min(CODE_INTERVAL) } else { wait };
         self.retry_in(wait, reason);
     }
 

@@ -1,5 +1,5 @@
 //! The device's face in a terminal. It owns the terminal while it runs and gives it back on every way out; what is drawn
-//! is in [`view`], what a key means in [`input`].
+//! is in `view`, what a key means in `input`.
 
 mod input;
 mod view;
@@ -91,7 +91,7 @@ async fn run(
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot wait for signals")?;
     let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let mut message = String::new();
+    let mut message = if device.is_new { "a new wearable was made".to_owned() } else { String::new() };
     let mut stopping = false;
     let mut events_open = true;
     loop {
