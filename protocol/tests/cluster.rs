@@ -195,7 +195,7 @@ fn number(variable: &str) -> Option<u64> {
 fn every_rule_holds_through_random_trouble() {
     let seeds = match number("VITALWARD_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("VITALWARD_SIM_RUNS").unwrap_or(12),
+        None => 0..number("VITALWARD_SIM_RUNS").unwrap_or(30),
     };
     for seed in seeds {
         let mut rng = ChaCha20Rng::seed_from_u64(seed ^ 0x7761_7264);

@@ -67,7 +67,8 @@ fn the_table_of_quantities_is_the_code() {
     let coded: Vec<Vec<String>> = KnownQuantity::ALL
         .iter()
         .map(|known| {
-            let plausible = known.plausible.map_or("-".into(), |(low, high)| format!("{low} to {high}"));
+            let plausible =
+                known.plausible.map_or_else(|| "-".into(), |(low, high)| format!("{low} to {high}"));
             vec![known.mdc.to_string(), known.name.into(), format!("`{}`", known.unit), plausible]
         })
         .collect();

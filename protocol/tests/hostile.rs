@@ -28,6 +28,7 @@ use vitalward_protocol::{
     message::{DeviceStatus, Farewell, FromClient},
     opcode::Opcode,
     pairing::code::PairingCode,
+    session::MAX_SESSION_AGE,
     testkit::ConnId,
     time::{ClockFlag, UnixMillis},
     vitals::Cadence,
@@ -790,6 +791,29 @@ fn a_conversation_byte_by_byte_and_two_messages_in_one_read_lose_nothing() {
     assert_eq!(talk.alerts().len(), 10);
 }
 
+#[test]
+fn another_version_is_told_which_one_is_spoken_and_later_hellos_are_understood() {
+    let mut clinic = Clinic::new(45);
+    let identity = clinic.enrolled(wearable(1));
+    let hello = clinic.connect(&identity, None).endpoint.poll_transmit().unwrap();
+    let body = &hello[frame::HEADER_LEN..];
+    for opcode in [Opcode::Hello, Opcode::Resume, Opcode::PairStart] {
+        let conn = clinic.open(ClientKind::Wearable);
+        let (answers, closed) = clinic.send(conn, &frame::encode(opcode, &[2, 0xff, 0xff]));
+        assert!(closed);
+        assert_eq!(clinic.last_refusal(), &Fault::PeerVersion(2));
+        assert_eq!(answers, [frame::encode(Opcode::Error, &[0, 1])], "version 1 is spoken");
+    }
+    // A device of tomorrow offers another suite first and brings an extension: kind 300, two bytes.
+    let (rest, extensions) = body[3..].split_at(body.len() - 4);
+    assert_eq!((&body[..3], extensions), (&[1, 1, 2][..], &[0][..]));
+    let tomorrow = [&[1, 2, 4, 2][..], rest, &[1, 0xac, 2, 2, 7, 7]].concat();
+    let conn = clinic.open(ClientKind::Wearable);
+    let (answers, _) = clinic.send(conn, &frame::encode(Opcode::Hello, &tomorrow));
+    assert_eq!(opcode_of(&answers[0]), Opcode::HelloReply);
+    assert_eq!(answers[0][frame::HEADER_LEN], 2, "in a suite that both have");
+}
+
 // --- States ---
 
 /// Brings a connection into a state; the bytes are those of a PAIR_START.
@@ -1112,18 +1136,30 @@ fn a_message_too_long_for_a_record_leaves_the_session_usable() {
 }
 
 #[test]
-fn a_session_that_has_lived_its_time_says_so() {
-    let mut clinic = Clinic::new(44);
-    let identity = clinic.enrolled(wearable(1));
-    let mut client = clinic.session(&identity, None);
-    for _ in 0..24 * 900 {
-        clinic.pass(Duration::from_secs(4));
-        client.endpoint.say(&FromClient::Heartbeat, clinic.now).unwrap();
-        clinic.run(&mut client, honest);
-        let now = clinic.now;
-        clinic.gateway.handle_timeout(now, &mut clinic.rng.clone());
-        clinic.run(&mut client, honest);
+fn a_session_that_has_lived_its_time_ends_at_both_ends() {
+    for client_looks in [true, false] {
+        let mut clinic = Clinic::new(44);
+        let identity = clinic.enrolled(wearable(1));
+        let mut talk = clinic.session(&identity, None);
+        let begun = clinic.now.mono;
+        while !talk.endpoint.is_closed() {
+            clinic.pass(Duration::from_secs(5));
+            let now = clinic.now;
+            if client_looks {
+                talk.endpoint.handle_timeout(now);
+            } else {
+                talk.endpoint.say(&FromClient::Heartbeat, now).unwrap();
+                clinic.run(&mut talk, honest);
+            }
+            clinic.run(&mut talk, honest);
+            clinic.gateway.handle_timeout(now, &mut clinic.rng.clone());
+            clinic.run(&mut talk, honest);
+        }
+        assert_eq!(clinic.now.mono.since(begun), MAX_SESSION_AGE);
+        assert!(talk.events.iter().any(|event| matches!(event, Event::Disconnected(Farewell::Spent))));
+        assert!(!clinic.has_session(&identity.id));
+        if !client_looks {
+            assert_eq!(clinic.last_refusal(), &Fault::LocalSessionSpent);
+        }
     }
-    assert!(client.events.iter().any(|event| matches!(event, Event::Disconnected(Farewell::Spent))));
-    assert_eq!(clinic.last_refusal(), &Fault::LocalSessionSpent);
 }

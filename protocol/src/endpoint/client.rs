@@ -60,7 +60,7 @@ pub enum Event {
     VitalsAcked(Seq),
     /// The gateway's clock, from a record.
     GatewayTime(UnixMillis),
-    /// The gateway ended the session on purpose.
+    /// The session ended on purpose: the gateway said so, or it has lived its time.
     Disconnected(Farewell),
     /// The conversation is over because of this.
     Closed(Fault),
@@ -296,7 +296,9 @@ impl ClientEndpoint {
     pub fn poll_timeout(&self) -> Option<Monotonic> {
         match &self.state {
             State::Closed => None,
-            State::Established { .. } => Some(self.link.heartbeat_due().min(self.link.silence_due())),
+            State::Established { session, .. } => {
+                Some(self.link.heartbeat_due().min(self.link.silence_due()).min(session.expires()))
+            }
             _ => Some(self.link.last_heard + LOGIN_LIMIT),
         }
     }
@@ -305,9 +307,12 @@ impl ClientEndpoint {
     pub fn handle_timeout(&mut self, now: Now) {
         match &self.state {
             State::Closed => {}
-            State::Established { .. } => {
+            State::Established { session, .. } => {
                 if now.mono >= self.link.silence_due() {
                     self.close(Fault::PeerSilent(SILENCE_LIMIT));
+                } else if now.mono >= session.expires() {
+                    self.disconnect(Farewell::Spent, now);
+                    self.events.push_back(Event::Disconnected(Farewell::Spent));
                 } else if now.mono >= self.link.heartbeat_due()
                     && let Err(fault) = self.say(&FromClient::Heartbeat, now)
                 {

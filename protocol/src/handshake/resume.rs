@@ -205,6 +205,12 @@ impl VerifiedResumption {
         &self.record.client
     }
 
+    /// The key that the session was logged in with; it must still be the enrolled one.
+    #[must_use]
+    pub const fn key(&self) -> KeyId {
+        self.record.key_id
+    }
+
     /// What to consume.
     #[must_use]
     pub fn token_hash(&self) -> [u8; 32] {

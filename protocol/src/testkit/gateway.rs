@@ -496,7 +496,8 @@ impl SimGateway {
                 });
                 let verified = resumption.verify(record, CLOCK_TOLERANCE, now)?;
                 self.store.tokens.remove(&verified.token_hash());
-                if !self.store.roster.contains_key(verified.client()) {
+                let bed = self.store.roster.get(verified.client());
+                if bed.is_none_or(|bed| bed.pinned.login.key_id() != verified.key()) {
                     return Err(Fault::DeniedToken);
                 }
                 let (established, frame) = verified.answer(now, rng)?;
