@@ -1,4 +1,4 @@
-//! The simulated gateway: what the real one does, in the fewest words. [`Store`] survives a crash, [`Running`] does
+//! The simulated gateway: what the real one does, in the fewest words. [`Store`] survives a crash, the rest does
 //! not. Every answer follows the commit that it speaks of.
 
 use alloc::{
@@ -210,7 +210,7 @@ impl SimGateway {
         }
     }
 
-    /// The link of a connection is gone. A member keeps its place for [`GRACE`].
+    /// The link of a connection is gone. A member keeps its place for a grace of 30 s.
     pub fn connection_lost(&mut self, id: ConnId, now: Now) {
         let Some(running) = &mut self.running else { return };
         if let Some(Line { session: Some((ClientId::Patient(patient), session)), .. }) =

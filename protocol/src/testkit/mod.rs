@@ -445,7 +445,7 @@ impl Sim {
         }
     }
 
-    /// Shows a newcomer the latest broadcasts of the time before it; [`Self::judge`] sees what it can open.
+    /// Shows a newcomer the latest broadcasts of the time before it; `judge` sees what it can open.
     fn try_the_past(&mut self, index: Index, session: Option<SessionId>) {
         let is_new_to = |sealed: &&SealedBroadcast| session.is_some_and(|s| !sealed.members.contains(&s));
         let past: Vec<Vec<u8>> = self

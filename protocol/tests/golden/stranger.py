@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+"""A stranger's reading of docs/protocol.md: opens and verifies everything in session.json without any Vitalward code.
+
+Needs Python 3.8+ and the package `cryptography`. SPAKE2 itself is not repeated here; its key is taken from the vectors.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import struct
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+HERE = Path(__file__).resolve().parent
+SCENES = {s["scene"]: s["entries"] for s in json.loads((HERE / "session.json").read_text())["scenes"]}
+ZERO_NONCE = bytes(12)
+TLS, PLAIN = (1, b"\xe7" * 32), (0, bytes(32))
+
+
+# --- Notation ---
+
+def lp(part):
+    return struct.pack(">I", len(part)) + part
+
+
+def framed(label, *parts):
+    return b"".join(map(lp, (b"vitalward/1/" + label.encode(), *parts)))
+
+
+def sha(label, *parts):
+    return hashlib.sha256(framed(label, *parts)).digest()
+
+
+def mac(key, label, *parts):
+    return hmac.new(key, framed(label, *parts), "sha256").digest()
+
+
+def extract(salt, *parts):
+    return hmac.new(salt, b"".join(map(lp, parts)), "sha256").digest()
+
+
+def expand(prk, label, *parts, length=32):
+    return hmac.new(prk, framed(label, *parts) + b"\x01", "sha256").digest()[:length]
+
+
+def opened(key, nonce, aad, sealed):
+    return AESGCM(key).decrypt(nonce, sealed, aad)
+
+
+def varint(data):
+    value = shift = 0
+    for at, byte in enumerate(data):
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, data[at + 1:]
+    raise ValueError("no end of a varint")
+
+
+def sized(data):
+    length, rest = varint(data)
+    return rest[:length], rest[length:]
+
+
+# --- The vectors ---
+
+def value(scene, name):
+    return next(bytes.fromhex(e["hex"]) for e in SCENES[scene] if e.get("name") == name)
+
+
+def frames(scene):
+    """(opcode, who sent it, bytes) of every frame; one transmission may hold two."""
+    for entry in SCENES[scene]:
+        data = bytes.fromhex(entry["hex"]) if "frame" in entry else b""
+        while data:
+            end = 4 + int.from_bytes(data[:4], "big")
+            yield data[4], entry["from"], data[:end]
+            data = data[end:]
+
+
+# --- Signatures ---
+
+def constant(name):
+    source = (HERE / "../../../crypto/src/elgamal/params.rs").read_text()
+    return int(re.sub(r"[\\\s]", "", re.search(rf'pub const {name}: &str = "([^"]*)"', source)[1]), 16)
+
+
+P, Q, G, FFDHE = map(constant, ("P", "Q", "G", "FFDHE3072"))
+
+
+def key_id(suite, public):
+    return sha("key id", b"elgamal" if suite == 1 else b"ed25519", public)[:16]
+
+
+def verify(suite, public, label, parts, signature):
+    if suite == 2:
+        return Ed25519PublicKey.from_public_bytes(public).verify(signature, framed(label, *parts))
+    r, s = int.from_bytes(signature[:384], "big"), int.from_bytes(signature[384:], "big")
+    y = int.from_bytes(public, "big")
+    assert 1 < r < P - 1 and r % Q and 1 <= s < Q and 1 < y < P - 1 and pow(y, Q, P) == 1
+    message = framed(label, *parts)
+    hashed = framed("elgamal", label.encode(), key_id(1, public), public, signature[:384], message)
+    h, w = int.from_bytes(hashlib.sha512(hashed).digest(), "big") % Q, pow(s, -1, Q)
+    assert r == pow(G, h * w % Q, P) * pow(y, -(r % Q) * w % Q, P) % P
+
+
+# --- Conversations ---
+
+def check_pairing(scene, suite, channel, gateway_key, alert_key):
+    start, reply, enrol, grant = (data[5:] for _, _, data in frames(scene))
+    number, exporter = channel
+    for side, role in (("A", "pair client"), ("B", "pair gateway")):
+        assert framed(role, bytes([suite]), b"ABC") == value(scene, f"pake identity {side}")
+    th = sha("pair th", start, reply, exporter, bytes([number]))
+    prk = extract(th, value(scene, "pake key"))
+    assert enrol[:32] == mac(expand(prk, "pair confirm", th), "pair confirm c", th, enrol[32:])
+    said = opened(expand(prk, "pair c2g", th), ZERO_NONCE, th, enrol[32:])
+    assert said == value(scene, "PAIR_ENROL opened")
+    said = opened(expand(prk, "pair g2c", th), ZERO_NONCE, th, grant)
+    by_login = 416 if suite == 1 else 64
+    tail = (2 if suite == 1 else 1) + by_login + 2 + 64
+    content, signatures = said[:-tail], said[-tail:]
+    first, rest = sized(signatures)
+    second, _ = sized(rest[1:])
+    verify(suite, gateway_key, "pair grant", [th, content], first)
+    verify(2, alert_key, "pair grant", [th, content], second)
+
+
+def session_keys(scene, prk, th):
+    keys = {name: expand(prk, name, th) for name in ("confirm g", "group wrap", "resume", "c2g", "g2c")}
+    keys["session id"] = expand(prk, "session id", th, length=16)
+    for name, key in keys.items():
+        assert key == value(scene, name), name
+    return keys
+
+
+class Direction:
+    """The records of one direction."""
+
+    def __init__(self, secret, session):
+        self.secret, self.session, self.sequence = secret, session, 0
+
+    def open(self, frame):
+        iv = expand(self.secret, "record iv", length=12)
+        nonce = bytes(a ^ b for a, b in zip(iv, bytes(4) + struct.pack(">Q", self.sequence)))
+        aad = b"\x01" + frame[4:5] + frame[:4] + self.session
+        text = opened(expand(self.secret, "record key"), nonce, aad, frame[5:])
+        self.sequence += 1
+        if frame[4] == 11:
+            self.secret, self.sequence = expand(self.secret, "key update"), 0
+        return text
+
+
+def check_login(scene, suite, channel, gateway_id, gateway_key, client_key):
+    *clear, confirmation = (data for _, _, data in frames(scene))
+    hello, reply, proof = (data[5:] for data in clear)
+    number, exporter = channel
+    share, rest = sized(reply[33:])
+    _, sealed = varint(rest)
+    own = value(scene, "random client 1")
+    if suite == 1:
+        exponent = int.from_bytes(own, "big") | 1 << 319
+        shared = pow(int.from_bytes(share, "big"), exponent, FFDHE).to_bytes(384, "big")
+    else:
+        shared = X25519PrivateKey.from_private_bytes(own).exchange(X25519PublicKey.from_public_bytes(share))
+    hint = mac(key_id(suite, gateway_key), "gateway hint", value(scene, "random client 2"))[:8]
+    assert hello.endswith(hint + b"\x00")
+
+    th1 = sha("th1", bytes([suite]), bytes([number]), hello, reply[: -len(sealed)])
+    prk1 = extract(th1, shared, exporter)
+    said = opened(expand(prk1, "hs g2c", th1), ZERO_NONCE, th1, sealed)
+    named = [th1, gateway_id, key_id(suite, gateway_key)]
+    signature, tag = sized(said[32:])
+    assert said[:32] == named[1] + named[2]
+    verify(suite, gateway_key, "login/gateway", named, signature)
+    assert tag == mac(expand(prk1, "mac g", th1), "login mac gateway", *named)
+
+    th2 = sha("th2", th1, sealed)
+    said = opened(expand(prk1, "hs c2g", th1), ZERO_NONCE, th2, proof)
+    end = 6 if suite == 1 else 17
+    named = [th2, said[:end], key_id(suite, client_key), gateway_id]
+    signature, tag = sized(said[end + 16:])
+    assert said[end:end + 16] == named[2]
+    verify(suite, client_key, "login/client", named, signature)
+    assert tag == mac(expand(prk1, "mac c", th1), "login mac client", *named)
+
+    th3 = sha("th3", th2, proof)
+    keys = session_keys(scene, extract(th3, prk1), th3)
+    records = {who: Direction(keys[label], keys["session id"]) for who, label in (("client", "c2g"), ("gateway", "g2c"))}
+    assert records["gateway"].open(confirmation) == mac(keys["confirm g"], "confirm g", th3)
+    return keys, records
+
+
+def check_alert(content, signature, alert_key):
+    alert_id, rest = content[:16], content[16:]
+    _, after = varint(rest)
+    sequence, rest = rest[: len(rest) - len(after)], after
+    created, expires, priority, audience, calls_off = rest[:6], rest[6:12], rest[12:13], rest[13:14], rest[14:15]
+    text, _ = sized(rest[15:])
+    fields = key_id(2, alert_key) + audience + alert_id + sequence + created + expires + priority + calls_off
+    verify(2, alert_key, "alert", [fields, sha("alert text", text)], signature)
+    return text.decode()
+
+
+def check_patient_session(scene, keys, records, gateway_id, alert_key, receipt_key):
+    group_key = alert = None
+    for opcode, who, frame in frames(scene):
+        if opcode == 40:
+            body = frame[5:]
+            _, rest = varint(body)
+            _, rest = varint(rest)
+            counter, sealed = varint(rest)
+            nonce, aad = bytes(8) + struct.pack(">I", counter), b"\x28" + gateway_id + body[: -len(sealed)]
+            alert = opened(expand(group_key, "group aead"), nonce, aad, sealed)
+            print("alert:", check_alert(alert[:-64], alert[-64:], alert_key))
+            continue
+        said = records[who].open(frame)
+        if opcode == 30:
+            generation, rest = varint(said)
+            step, rest = varint(rest)
+            group_key = opened(keys["group wrap"], struct.pack(">QI", generation, step), gateway_id, sized(rest)[0])
+        elif opcode == 41:
+            assert said == alert
+        elif opcode == 50:
+            claim, signature = said[:-64], said[-64:]
+            assert claim[16:48] == sha("alert content", alert[:-64])
+            verify(2, receipt_key, "receipt", [key_id(2, alert_key) + b"\x04P001" + claim], signature)
+
+
+def check_wearable_session(scene, records):
+    previous = bytes(32)
+    for opcode, who, frame in frames(scene):
+        said = records[who].open(frame)
+        if opcode == 70:
+            assert said[:32] == previous
+            previous = sha("batch", said)
+
+
+def check_resumption(scene, psk, channel):
+    resume, reply = (data[5:] for _, _, data in frames(scene))
+    number, exporter = channel
+    assert resume[-32:] == mac(psk, "resume c", resume[:-32], exporter)
+    th = sha("resume th", bytes([number]), resume, reply[:-32])
+    assert reply[-32:] == mac(psk, "resume g", th)
+    own = X25519PrivateKey.from_private_bytes(value(scene, "random client 1"))
+    shared = own.exchange(X25519PublicKey.from_public_bytes(reply[32:64]))
+    session_keys(scene, extract(th, psk, shared, exporter), th)
+
+
+def main():
+    def key(name):
+        return value("keys", name)
+
+    gateway_id, alert_key = key("gateway id"), key("gateway's alert key")
+    patients, wearables = key("gateway's ElGamal key y"), key("gateway's Ed25519 login key")
+    talks = {name.split(":")[0]: name for name in SCENES}
+
+    check_pairing("patient pairing", 1, TLS, patients, alert_key)
+    keys, records = check_login("patient login", 1, TLS, gateway_id, patients, key("patient's ElGamal key y"))
+    receipt_key = key("patient's receipt key")
+    check_patient_session(talks["patient session"], keys, records, gateway_id, alert_key, receipt_key)
+
+    check_pairing("wearable pairing", 2, PLAIN, wearables, alert_key)
+    keys, records = check_login("wearable login", 2, PLAIN, gateway_id, wearables, key("wearable's key"))
+    check_wearable_session(talks["wearable session"], records)
+    check_resumption("wearable resumption", keys["resume"], PLAIN)
+    print("all frames opened, all signatures verified, all keys agree")
+
+
+if __name__ == "__main__":
+    main()
