@@ -57,6 +57,7 @@ pub struct Patient {
     ecg: Recording,
     ppg: Recording,
     options: ReplayOptions,
+    worn: u32,
     replay: Replay,
 }
 
@@ -74,7 +75,20 @@ impl Patient {
         }
         let options = ReplayOptions { seed, scenario, start: None, repeat: true };
         let replay = Replay::new(ecg.clone(), ppg.clone(), &options)?;
-        Ok(Self { ecg, ppg, options, replay })
+        Ok(Self { ecg, ppg, options, worn: 0, replay })
+    }
+
+    /// The same patient `seconds` later, and so after every [`Self::set_scenario`]: as if the device had been on for so
+    /// long.
+    #[must_use]
+    pub fn worn_for(mut self, seconds: u32) -> Self {
+        self.worn = seconds;
+        self.pass(seconds);
+        self
+    }
+
+    fn pass(&mut self, seconds: u32) {
+        (0..seconds).map_while(|_| self.replay.next()).for_each(drop);
     }
 
     /// The scenario that runs.
@@ -83,7 +97,8 @@ impl Patient {
         self.options.scenario
     }
 
-    /// Starts a scenario from its first second. The signal processing starts anew, as after putting the device on.
+    /// Starts a scenario from its first second, or as many later as the device was [worn](Self::worn_for). The signal
+    /// processing starts anew, as after putting the device on.
     ///
     /// # Errors
     /// [`ReplayError`]; the running scenario then goes on.
@@ -91,6 +106,7 @@ impl Patient {
         let options = ReplayOptions { scenario, ..self.options.clone() };
         self.replay = Replay::new(self.ecg.clone(), self.ppg.clone(), &options)?;
         self.options = options;
+        self.pass(self.worn);
         Ok(())
     }
 
@@ -128,6 +144,16 @@ mod tests {
         assert!((94.0..=100.0).contains(&value(&all, KnownQuantity::SPO2).unwrap()));
         assert!((0.3..1.0).contains(&value(&all, KnownQuantity::RAW_PULSE).unwrap()));
         assert!(quality(&settled) > 0);
+    }
+
+    #[test]
+    fn a_device_worn_for_a_while_continues_where_it_would_be() {
+        let mut from_start = Patient::new(None, Scenario::Desaturation, 3).unwrap();
+        let late = std::iter::from_fn(|| from_start.next_second()).nth(75).unwrap();
+        let mut worn = Patient::new(None, Scenario::Normal, 3).unwrap().worn_for(75);
+        assert_eq!(worn.next_second().map(|step| step.second), Some(75));
+        worn.set_scenario(Scenario::Desaturation).unwrap();
+        assert_eq!(worn.next_second(), Some(late));
     }
 
     #[test]

@@ -95,6 +95,9 @@ pub struct DeviceConfig {
     pub scenario: Scenario,
     /// Which simulated patient.
     pub seed: u64,
+    /// Seconds that the patient has worn it when a scenario starts: the signal processing has settled and the scenario
+    /// is so far along. None of them is sent.
+    pub worn: u32,
     /// How fast.
     pub speed: Speed,
     /// End when so many samples were taken and everything is acknowledged.
@@ -115,6 +118,7 @@ impl DeviceConfig {
             recording: None,
             scenario: Scenario::Normal,
             seed: 1,
+            worn: 0,
             speed: Speed::REAL,
             samples: None,
             capacity: DEFAULT_CAPACITY,
@@ -221,7 +225,7 @@ pub struct Device {
 /// # Errors
 /// [`DeviceError`]: a folder that cannot be used, a recording that does not fit, or no pairing.
 pub fn start(config: DeviceConfig) -> Result<Device, DeviceError> {
-    let patient = Patient::new(config.recording, config.scenario, config.seed)?;
+    let patient = Patient::new(config.recording, config.scenario, config.seed)?.worn_for(config.worn);
     let dir = DataDir::open(&config.data_dir)?;
     let is_new = dir.is_new();
     let keys = Keys::open(&dir)?;
