@@ -208,6 +208,17 @@ pub enum Verb {
     },
 }
 
+impl Cli {
+    /// Whether a screen is wanted where there is a terminal.
+    #[must_use]
+    pub const fn wants_screen(&self) -> bool {
+        match &self.verb {
+            Some(verb) => matches!(verb, Verb::Console { .. }),
+            None => !self.run.headless,
+        }
+    }
+}
+
 impl RunArgs {
     /// What to run with.
     ///

@@ -10,6 +10,8 @@ use clap::Parser;
 use gateway::{
     app::Gateway,
     cli::{Cli, RunArgs, Verb},
+    console::{self, Role},
+    control::client::Target,
 };
 use host::{Clock, events::EventLines, exit::Exit, exit::Stop};
 use tokio::{
@@ -26,6 +28,25 @@ fn main() -> ExitCode {
             return code.into();
         }
     };
+    let has_screen = cli.wants_screen() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    // Log lines would run through the screen.
+    if !(has_screen && std::io::stderr().is_terminal()) {
+        log_to_stderr();
+    }
+    let runtime = match tokio::runtime::Runtime::new().context("cannot start the runtime") {
+        Ok(runtime) => runtime,
+        Err(error) => return ended(Err(error)),
+    };
+    ended(runtime.block_on(async move {
+        match cli.verb {
+            Some(Verb::Console { common }) => attach(&common.target(), has_screen).await,
+            Some(verb) => Ok(verb.carry_out().await?),
+            None => run(cli.run, has_screen).await,
+        }
+    }))
+}
+
+fn log_to_stderr() {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
@@ -33,28 +54,41 @@ fn main() -> ExitCode {
             tracing_subscriber::EnvFilter::try_from_env("VITALWARD_LOG").unwrap_or_else(|_| "warn".into()),
         )
         .init();
-    let runtime = match tokio::runtime::Runtime::new().context("cannot start the runtime") {
-        Ok(runtime) => runtime,
-        Err(error) => return ended(Err(error)),
-    };
-    ended(runtime.block_on(async move {
-        match cli.verb {
-            Some(verb) => carry_out(verb).await,
-            None => run(cli.run).await,
-        }
-    }))
 }
 
-async fn carry_out(verb: Verb) -> anyhow::Result<Exit> {
-    Ok(verb.carry_out().await?)
+async fn attach(target: &Target, has_screen: bool) -> anyhow::Result<Exit> {
+    if !has_screen {
+        let said =
+            "the console needs a terminal; without one, ask with: gateway status, gateway patients --json";
+        return Err(Stop::new(Exit::Usage, said).into());
+    }
+    Ok(console::run(target, Role::Attached, None).await?)
 }
 
-async fn run(args: RunArgs) -> anyhow::Result<Exit> {
+async fn run(args: RunArgs, has_screen: bool) -> anyhow::Result<Exit> {
     let config = args.config()?;
     let gateway = Gateway::start(&config, Clock::start()).await?;
-    run_headless(&gateway).await?;
+    // Whatever ends the screen, a terminal that went away included: the gateway says goodbye and stops.
+    let ended =
+        if has_screen { show(&gateway).await } else { run_headless(&gateway).await.map(|()| Exit::Done) };
     gateway.stop().await;
-    Ok(Exit::Done)
+    ended
+}
+
+async fn show(gateway: &Gateway) -> anyhow::Result<Exit> {
+    let facts = gateway.facts();
+    let target = Target { id: None, data_dir: Some(facts.data_dir.clone()) };
+    let welcome = facts.is_new.then(|| {
+        format!(
+            "A new gateway of {} lives in {} now.",
+            gateway.ward().identity().doctor,
+            facts.data_dir.display()
+        )
+    });
+    let ended = console::run(&target, Role::Owner, welcome).await;
+    // Nobody reading it is no error of ours.
+    writeln!(std::io::stdout(), "Monitoring stops; clients are told.").ok();
+    Ok(ended?)
 }
 
 async fn run_headless(gateway: &Gateway) -> anyhow::Result<()> {
