@@ -117,6 +117,11 @@ pub struct AwaitConfirmation {
 }
 
 impl AwaitConfirmation {
+    #[cfg(test)]
+    pub(super) const fn keys(&self) -> &SessionKeys {
+        &self.keys
+    }
+
     /// Takes the gateway's KEY_VERIFICATION record.
     ///
     /// # Errors

@@ -250,3 +250,182 @@ fn th2(th1: &[u8; 32], gateway_ciphertext: &[u8]) -> [u8; 32] {
 fn confirmation(keys: &SessionKeys, th3: &[u8; 32]) -> [u8; 32] {
     crypto::mac(&keys.confirm, "confirm g", &[th3])
 }
+
+#[cfg(test)]
+mod tests {
+    //! What a peer can forge that speaks the protocol well but lacks one thing. Altered bytes never get this far: the
+    //! AEAD stops them.
+
+    use alloc::{sync::Arc, vec};
+    use core::time::Duration;
+
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+    use super::{
+        initiator::AwaitReply,
+        responder::{ClaimedProof, Login},
+        *,
+    };
+    use crate::{
+        codec,
+        credential::{ClientIdentity, ClientKind, GatewayIdentity, LoginKey, PinnedClient},
+        frame::{Frame, HEADER_LEN},
+        id::DeviceId,
+        session::Side,
+        time::{Monotonic, Now},
+    };
+
+    const NOW: Now = Now { wall: UnixMillis(1_790_000_000_000), mono: Monotonic(0) };
+    const SUITE: Suite = Suite::Wearable;
+
+    fn key(seed: u8) -> LoginKey {
+        LoginKey::from_secret(SUITE, [seed; 32]).unwrap()
+    }
+
+    fn gateway() -> GatewayIdentity {
+        GatewayIdentity {
+            gateway: GatewayId::from_bytes([1; 16]),
+            doctor: "D001".parse().unwrap(),
+            #[cfg(feature = "elgamal")]
+            patient_login: LoginKey::from_secret(Suite::Patient, [2; 32]).unwrap(),
+            wearable_login: key(3),
+            alerts: crypto::identity::SigningKey::from_secret(&Secret::new([4; 32])),
+            tls_spki: [5; 32],
+        }
+    }
+
+    fn client() -> ClientIdentity {
+        ClientIdentity {
+            id: ClientId::Wearable(DeviceId::from_bytes([6; 16])),
+            login: key(7),
+            receipts: None,
+        }
+    }
+
+    /// What an impostor of either side has to get right; each test leaves one out.
+    struct Forgery {
+        signed_with: LoginKey,
+        mac_with: Option<Secret<purpose::MacKey>>,
+        gateway: GatewayId,
+    }
+
+    impl Forgery {
+        fn mac(&self, key: &Secret<purpose::MacKey>, label: &str, named: &[&[u8]]) -> [u8; 32] {
+            crypto::mac(self.mac_with.as_ref().unwrap_or(key), label, named)
+        }
+    }
+
+    /// A gateway's HELLO_REPLY, forged, as the client takes it.
+    fn reply_with(forgery: &Forgery) -> Result<(), Fault> {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let pinned = gateway().pinned(ClientKind::Wearable);
+        let key = pinned.login.key_id();
+        let identity = Arc::new(client());
+        let (state, hello) =
+            AwaitReply::start(identity, pinned, Channel::Plain, ClockFlag::Synced, NOW, &mut rng)?;
+        let share = Share::generate(SUITE, &mut rng)?;
+        let reply = HelloReply { suite: 2, nonce: [8; 32], share: share.public(), timestamp: NOW.wall };
+        let mut body = codec::encode(&reply);
+        let theirs: Hello = codec::decode(&hello).unwrap();
+        let keys = HandshakeKeys::agree(share, &theirs.share, SUITE, &Channel::Plain, &hello, &body)?;
+        let named: [&[u8]; 3] = [&keys.th1, forgery.gateway.as_bytes(), key.as_bytes()];
+        let proof = codec::encode(&GatewayProof {
+            gateway: forgery.gateway,
+            key,
+            signature: forgery.signed_with.sign("login/gateway", &named, &mut rng),
+            mac: forgery.mac(&keys.mac_g, "login mac gateway", &named),
+        });
+        body.extend(keys.g2c.seal(&ONE_TIME_NONCE, &keys.th1, &proof).unwrap());
+        state.handle_reply(&body, &mut rng).map(|_| ())
+    }
+
+    /// A client's proof, forged, as the gateway has opened it.
+    fn proof_with(forgery: &Forgery) -> Result<ClaimedProof, Fault> {
+        let mut rng = ChaCha20Rng::seed_from_u64(2);
+        let share = Share::generate(SUITE, &mut rng)?;
+        let nonce = [9; 32];
+        let hello = codec::encode(&Hello {
+            version: VERSION,
+            suites: vec![2],
+            nonce,
+            share: share.public(),
+            timestamp: NOW.wall,
+            clock: ClockFlag::Synced,
+            gateway_hint: gateway_hint(key(3).verifying_key().key_id(), &nonce),
+            extensions: vec![],
+        });
+        let login = Login::parse(hello.clone(), ClientKind::Wearable, Channel::Plain)?;
+        let (state, frame) = login.answer(&gateway(), Duration::from_secs(30), NOW, &mut rng)?;
+        let (reply, sealed) = codec::decode_prefix::<HelloReply>(&frame[HEADER_LEN..]).unwrap();
+        let clear = codec::encode(&reply);
+        let keys = HandshakeKeys::agree(share, &reply.share, SUITE, &Channel::Plain, &hello, &clear)?;
+        let th2 = th2(&keys.th1, sealed);
+        let (id, key) = (client().id, client().login.verifying_key().key_id());
+        let encoded = codec::encode(&id);
+        let named: [&[u8]; 4] = [&th2, &encoded, key.as_bytes(), forgery.gateway.as_bytes()];
+        let proof = codec::encode(&ClientProof {
+            client: id,
+            key,
+            signature: forgery.signed_with.sign("login/client", &named, &mut rng),
+            mac: forgery.mac(&keys.mac_c, "login mac client", &named),
+        });
+        state.open(keys.c2g.seal(&ONE_TIME_NONCE, &th2, &proof).unwrap())
+    }
+
+    fn verified(forgery: &Forgery) -> Result<(), Fault> {
+        let pinned = PinnedClient { id: client().id, login: client().login.verifying_key(), receipts: None };
+        proof_with(forgery)?.verify(Some(&pinned), NOW).map(|_| ())
+    }
+
+    const OURS: GatewayId = GatewayId::from_bytes([1; 16]);
+
+    #[test]
+    fn a_client_believes_a_gateway_only_with_its_signature_its_mac_and_its_id() {
+        let honest = Forgery { signed_with: key(3), mac_with: None, gateway: OURS };
+        assert_eq!(reply_with(&honest), Ok(()));
+        // The key id of the true gateway, the signature of the impostor.
+        assert_eq!(reply_with(&Forgery { signed_with: key(99), ..honest }), Err(Fault::DeniedGateway));
+        let wrong_mac = Some(Secret::new([0; 32]));
+        let without_mac = Forgery { signed_with: key(3), mac_with: wrong_mac, gateway: OURS };
+        assert_eq!(reply_with(&without_mac), Err(Fault::DeniedGateway));
+        let elsewhere =
+            Forgery { signed_with: key(3), mac_with: None, gateway: GatewayId::from_bytes([0; 16]) };
+        assert_eq!(reply_with(&elsewhere), Err(Fault::DeniedGateway));
+    }
+
+    #[test]
+    fn a_gateway_believes_a_client_only_with_its_signature_and_its_mac_for_this_gateway() {
+        let honest = Forgery { signed_with: key(7), mac_with: None, gateway: OURS };
+        assert_eq!(verified(&honest), Ok(()));
+        // The victim's id and key id, the thief's signature.
+        assert_eq!(verified(&Forgery { signed_with: key(99), ..honest }), Err(Fault::DeniedProof));
+        let wrong_mac = Some(Secret::new([0; 32]));
+        let without_mac = Forgery { signed_with: key(7), mac_with: wrong_mac, gateway: OURS };
+        assert_eq!(verified(&without_mac), Err(Fault::DeniedProof));
+        // A proof that was made for another gateway and is passed on.
+        let relayed =
+            Forgery { signed_with: key(7), mac_with: None, gateway: GatewayId::from_bytes([0; 16]) };
+        assert_eq!(verified(&relayed), Err(Fault::DeniedProof));
+    }
+
+    #[test]
+    fn a_session_begins_only_with_the_gateways_confirmation() {
+        let mut rng = ChaCha20Rng::seed_from_u64(3);
+        let pinned = gateway().pinned(ClientKind::Wearable);
+        let identity = Arc::new(client());
+        let (state, hello) =
+            AwaitReply::start(identity, pinned, Channel::Plain, ClockFlag::Synced, NOW, &mut rng).unwrap();
+        let login = Login::parse(hello, ClientKind::Wearable, Channel::Plain).unwrap();
+        let (gateway_state, frame) =
+            login.answer(&gateway(), Duration::from_secs(30), NOW, &mut rng).unwrap();
+        let (state, proof) = state.handle_reply(&frame[HEADER_LEN..], &mut rng).unwrap();
+        drop(gateway_state);
+        // A record under the right key that says something else.
+        let keys = state.keys();
+        let record =
+            Session::new(keys, Side::Gateway, NOW).seal(Opcode::KeyVerification, &[0; 32], NOW).unwrap();
+        let record = Frame { opcode: Opcode::KeyVerification, body: record[HEADER_LEN..].to_vec() };
+        assert!(!proof.is_empty());
+        assert_eq!(state.handle_confirmation(&record, NOW).unwrap_err(), Fault::DeniedGateway);
+    }
+}
