@@ -68,7 +68,7 @@ pub(super) struct Reading {
     /// `HR`, or `PR` where it is the oximeter's pulse rate.
     pub(super) label: &'static str,
     pub(super) unit: &'static str,
-    /// Absent: nothing current.
+    /// To the digit that rules and people go by; absent: nothing current.
     pub(super) value: Option<String>,
     pub(super) plausible: bool,
 }
@@ -180,7 +180,10 @@ fn readings(current: &[&Newest]) -> [Reading; 4] {
         parameter,
         label,
         unit,
-        value: found.map(|quantity| quantity.text.clone()),
+        value: found.map(|quantity| match parameter {
+            Parameter::Temperature => format!("{:.1}", quantity.value),
+            _ => format!("{:.0}", quantity.value),
+        }),
         plausible: found.is_none_or(|quantity| quantity.plausible),
     };
     [

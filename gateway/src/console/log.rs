@@ -19,16 +19,24 @@ pub(super) struct Entry {
     pub(super) at: UnixMillis,
     pub(super) tone: Tone,
     pub(super) text: String,
+    /// The UUID in it that stands for a device; shown by its name as soon as that is known.
+    pub(super) device: Option<String>,
+}
+
+impl Entry {
+    /// The sentence as people read it.
+    pub(super) fn said(&self, state: &State) -> String {
+        match &self.device {
+            Some(uuid) => self.text.replace(uuid, &state.device_name(uuid)),
+            None => self.text.clone(),
+        }
+    }
 }
 
 /// What an event says, if it is worth a line.
-pub(super) fn entry(event: &WardEvent, state: &State, now: Now) -> Option<Entry> {
+pub(super) fn entry(event: &WardEvent, now: Now) -> Option<Entry> {
     let who = |kind: &str, client: &str, patient: &str| {
-        if kind == "patient" {
-            patient.to_owned()
-        } else {
-            format!("{patient}'s wearable {}", state.device_name(client))
-        }
+        if kind == "patient" { patient.to_owned() } else { format!("{patient}'s wearable {client}") }
     };
     let (tone, text) = match event {
         WardEvent::Vitals { .. } | WardEvent::Listening { .. } => return None,
@@ -52,11 +60,9 @@ pub(super) fn entry(event: &WardEvent, state: &State, now: Now) -> Option<Entry>
             }
         }
         WardEvent::Gap { patient, device, first, last } => {
-            let device = state.device_name(device);
             (Tone::Warning, format!("{patient}: samples {first} to {last} of {device} never came"))
         }
         WardEvent::Conflict { patient, device, count } => {
-            let device = state.device_name(device);
             let said = format!("{patient}: {count} samples of {device} NOT stored, their numbers are taken");
             (Tone::Severe, said)
         }
@@ -80,7 +86,16 @@ pub(super) fn entry(event: &WardEvent, state: &State, now: Now) -> Option<Entry>
         WardEvent::Storage { health } => (Tone::Severe, storage(health)),
         WardEvent::Stopping {} => (Tone::Warning, "the gateway stops".into()),
     };
-    Some(Entry { at: now.wall, tone, text })
+    let device = match event {
+        WardEvent::Session { kind, client, .. } | WardEvent::Disconnected { kind, client, .. }
+            if kind == "wearable" =>
+        {
+            Some(client.clone())
+        }
+        WardEvent::Gap { device, .. } | WardEvent::Conflict { device, .. } => Some(device.clone()),
+        _ => None,
+    };
+    Some(Entry { at: now.wall, tone, text, device })
 }
 
 /// What a storage that does not work means.

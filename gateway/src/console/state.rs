@@ -104,7 +104,7 @@ impl State {
 
     /// Takes an event in; whether the lists should be asked for at once.
     pub(super) fn see(&mut self, event: &WardEvent, now: Now) -> bool {
-        if let Some(entry) = log::entry(event, self, now) {
+        if let Some(entry) = log::entry(event, now) {
             self.note(entry);
         }
         match event {
@@ -284,6 +284,12 @@ impl State {
     /// The alert of an id.
     pub(super) fn alert(&self, id: &str) -> Option<&AlertReport> {
         self.alerts.iter().find(|report| report.alert == id)
+    }
+
+    /// The text by which people know an alert: of the one that it calls off, if it does.
+    pub(super) fn meant<'a>(&'a self, report: &'a AlertReport) -> &'a str {
+        let earlier = report.cancels.as_deref().and_then(|cancelled| self.alert(cancelled));
+        &earlier.unwrap_or(report).text
     }
 
     /// The alerts that still need something, newest first: a device that has not opened it, or, unless it calls another

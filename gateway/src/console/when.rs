@@ -15,6 +15,15 @@ pub(super) fn clock(time: UnixMillis) -> String {
     local(time).map_or_else(|| "--:--:--".into(), |local| local.strftime("%H:%M:%S").to_string())
 }
 
+/// `14:03`, or `20 Nov` if that is not today.
+pub(super) fn shortly(text: &str, now: UnixMillis) -> String {
+    match (parsed(text).and_then(local), local(now)) {
+        (Some(then), Some(today)) if then.date() == today.date() => then.strftime("%H:%M").to_string(),
+        (Some(then), _) => then.strftime("%-d %b").to_string(),
+        _ => text.to_owned(),
+    }
+}
+
 /// `14:03:22`, or `20 Nov 14:03` if that is not today.
 pub(super) fn moment(time: UnixMillis, now: UnixMillis) -> String {
     match (local(time), local(now)) {

@@ -50,6 +50,9 @@ pub(super) fn broken(line: &Line<'_>, width: usize) -> Vec<Line<'static>> {
         if tail.first().is_some_and(|(c, _)| *c == ' ') {
             tail.remove(0);
         }
+        if tail.is_empty() {
+            return lines;
+        }
         rest = std::iter::repeat_n((' ', Style::new()), indent).chain(tail).collect();
     }
 }

@@ -114,7 +114,7 @@ mod tests {
         let shapes: std::collections::BTreeSet<_> =
             ALPHABET.iter().map(|c| code(&char::from(*c).to_string())).collect();
         assert_eq!(shapes.len(), ALPHABET.len());
-        assert!(shapes.iter().all(|shape| shape.concat().contains('█')));
+        assert!(shapes.iter().all(|shape| shape.concat().contains(['█', '▀', '▄'])));
         assert!(code("ABC-DEF-GH2").iter().all(|line| line.chars().count() == 65));
     }
 }

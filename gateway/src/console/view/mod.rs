@@ -58,12 +58,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, palette: Palette, now: 
         _ => 3,
     };
     let foot_height = if area.height < 20 { 1 } else { 2 };
+    let trouble_height = u16::try_from(troubles.len()).unwrap_or(1);
+    let room = area.height.saturating_sub(1 + trouble_height + banner_height + panel_height + foot_height);
+    // What the beds do not need, alerts and events do.
     let [head, trouble, banner, wall, panel, foot] = Layout::vertical([
         Constraint::Length(1),
-        Constraint::Length(u16::try_from(troubles.len()).unwrap_or(1)),
+        Constraint::Length(trouble_height),
         Constraint::Length(banner_height),
+        Constraint::Length(tiles::height(area.width, room, beds.len())),
         Constraint::Min(0),
-        Constraint::Length(panel_height),
         Constraint::Length(foot_height),
     ])
     .areas(area);
@@ -137,29 +140,29 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, state: &State, beds: &[Bed<'_>],
     let mut parts = Vec::new();
     match &state.status {
         Some(status) => {
-            let name = if is_wide { "Vitalward gateway" } else { "Vitalward" };
-            let worn = state.wearables.iter().filter(|wearable| wearable.connected).count();
-            parts.push(Span::from(format!(" {name}  {}", status.doctor)));
-            parts.push(Span::from(format!(
-                "   patients {} of {}   wearables {worn} of {}",
-                state.connected().count(),
-                state.patients.len(),
-                state.wearables.len(),
-            )));
+            parts.push(Span::from(if is_wide { " Vitalward gateway  " } else { " " }));
+            parts.push(Span::from(format!("{}  ", status.doctor)));
+            let mut severe = |said: String| {
+                parts.push(Span::styled(said, palette.severe_banner()));
+                parts.push(Span::from("  "));
+            };
+            if status.storage != "ok" {
+                severe(format!(" STORAGE {} ", status.storage.to_uppercase()));
+            }
             let unwatched = beds.iter().filter(|bed| bed.is_unwatched()).count();
             if unwatched > 0 {
-                parts.push(Span::from("   "));
-                parts
-                    .push(Span::styled(format!(" !!! {unwatched} without vitals "), palette.severe_banner()));
-            } else if is_wide && status.storage == "ok" {
-                parts.push(Span::from("   storage ok"));
+                severe(format!(" !!! {unwatched} without vitals "));
             }
-            if status.storage != "ok" {
-                parts.push(Span::from("   "));
-                parts.push(Span::styled(
-                    format!(" STORAGE {} ", status.storage.to_uppercase()),
-                    palette.severe_banner(),
-                ));
+            let (paired, all_worn) = (state.patients.len(), state.wearables.len());
+            let (connected, worn) =
+                (state.connected().count(), state.wearables.iter().filter(|w| w.connected).count());
+            parts.push(Span::from(if is_wide {
+                format!(" patients {connected} of {paired}   wearables {worn} of {all_worn}")
+            } else {
+                format!("patients {connected}/{paired}  wearables {worn}/{all_worn}")
+            }));
+            if is_wide && status.storage == "ok" {
+                parts.push(Span::from("   storage ok"));
             }
         }
         None => parts.push(Span::from(" Vitalward gateway   connecting ...")),
@@ -191,8 +194,8 @@ fn keys(state: &State, width: u16) -> Line<'static> {
         Role::Owner => "exit",
     };
     let keys: &[(&str, &str)] = match &state.modal {
-        None if width >= 100 => &[
-            ("1", "list connected"),
+        None if width >= 104 => &[
+            ("1", "list patients"),
             ("2", "broadcast"),
             ("3", "disconnect all"),
             ("4", exit),
@@ -200,7 +203,7 @@ fn keys(state: &State, width: u16) -> Line<'static> {
             ("r", "refusals"),
             ("a", "alerts"),
         ],
-        None if width >= 78 => &[
+        None if width >= 74 => &[
             ("1", "list"),
             ("2", "broadcast"),
             ("3", "disconnect all"),
@@ -236,7 +239,7 @@ fn keys(state: &State, width: u16) -> Line<'static> {
     let mut spans = vec![Span::from(" ")];
     for (key, meaning) in keys {
         spans.push(Span::styled((*key).to_owned(), strong()));
-        spans.push(Span::from(format!(" {meaning}   ")));
+        spans.push(Span::from(format!(" {meaning}  ")));
     }
     Line::from(spans)
 }

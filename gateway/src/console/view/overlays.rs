@@ -224,7 +224,7 @@ fn alerts(
     let first = (chosen + 1).saturating_sub(room);
     let mut lines = Vec::new();
     for (index, report) in state.alerts.iter().enumerate().skip(first).take(room) {
-        for (half, mut line) in panels::alert_lines(report, palette, now).into_iter().enumerate() {
+        for (half, mut line) in panels::alert_lines(report, state, palette, now).into_iter().enumerate() {
             let mark = if index == chosen && half == 0 { "> " } else { "  " };
             // One line each, so that the choice stays where it is.
             let mut left = width;
@@ -320,7 +320,10 @@ fn offer(
     }
     lines.push(Line::default());
     if let Some(status) = state.status.as_ref().filter(|_| *shown_here) {
-        lines.push(Line::from(format!("Type on the {what}'s machine:")));
+        lines.push(Line::from(match offer.kind.as_str() {
+            "patient" => format!("Type on {}'s computer:", offer.patient),
+            _ => "Type where the wearable runs:".into(),
+        }));
         lines.push(Line::styled(format!("  {}", pairing_line(status, offer)), strong()));
         let listens =
             if offer.kind == "patient" { &status.patients_listen } else { &status.wearables_listen };
@@ -343,7 +346,7 @@ fn offer(
 fn reach(listens: &str) -> Option<&'static str> {
     let address: std::net::SocketAddr = listens.parse().ok()?;
     if address.ip().is_loopback() {
-        Some("it must be this machine: the gateway was not told to listen for others, see --listen")
+        Some("on this machine only: the gateway does not listen for others, see --listen")
     } else if address.ip().is_unspecified() {
         Some("put this machine's own address in place of the zeros")
     } else {

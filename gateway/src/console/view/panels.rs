@@ -27,9 +27,9 @@ pub(super) fn draw_banner(frame: &mut Frame<'_>, area: Rect, state: &State, pale
     let mut running = state.running(now.wall);
     let Some(alert) = running.next() else { return };
     let others = running.count();
-    let everybody_has_it = alert.missing.is_empty();
-    let (mark, style) =
-        if everybody_has_it { ("!", palette.calm_banner()) } else { ("!!!", palette.severe_banner()) };
+    let is_calm = alert.missing.is_empty() || alert.cancels.is_some();
+    let (mark, style) = if is_calm { ("!", palette.calm_banner()) } else { ("!!!", palette.severe_banner()) };
+    let text = log::quoted(state.meant(alert));
     let age = when::parsed(&alert.created).map(|created| Readable(now.wall.since(created)));
     let age = age.map_or_else(String::new, |age| format!(", {age} ago"));
     let more = if others > 0 { format!("   (+{others} running)") } else { String::new() };
@@ -37,13 +37,13 @@ pub(super) fn draw_banner(frame: &mut Frame<'_>, area: Rect, state: &State, pale
     let progress = log::progress(alert, now.wall);
     let width = usize::from(area.width);
     let lines = if area.height < 2 {
-        let said = format!(" {mark} {what} {}: {progress}{more}", cut(&log::quoted(&alert.text), 24));
+        let said = format!(" {mark} {what} {}: {progress}{more}", cut(&text, 24));
         vec![Line::from(cut(&said, width))]
     } else {
         let tail = format!("{age}{more}");
         let room = width.saturating_sub(tail.chars().count() + what.len() + mark.len() + 3);
         vec![
-            Line::from(format!(" {mark} {what} {}{tail}", cut(&log::quoted(&alert.text), room))),
+            Line::from(format!(" {mark} {what} {}{tail}", cut(&text, room))),
             Line::from(cut(&format!(" {:width$} {progress}", "", width = mark.len()), width)),
         ]
     };
@@ -80,19 +80,30 @@ fn draw_alerts(frame: &mut Frame<'_>, area: Rect, state: &State, palette: Palett
             .alerts
             .iter()
             .take(usize::from(area.height))
-            .flat_map(|report| alert_lines(report, palette, now))
-            .flat_map(|line| broken(&line, usize::from(area.width)))
+            .flat_map(|report| {
+                let width = usize::from(area.width);
+                let [what, progress] = alert_lines(report, state, palette, now);
+                let mut lines = broken(&what, width);
+                lines.truncate(1);
+                lines.extend(broken(&progress, width));
+                lines
+            })
             .collect()
     };
     frame.render_widget(Paragraph::new(lines).block(titled(" Alerts ", palette)), area);
 }
 
 /// An alert in two lines.
-pub(super) fn alert_lines(report: &AlertReport, palette: Palette, now: Now) -> [Line<'static>; 2] {
+pub(super) fn alert_lines(
+    report: &AlertReport,
+    state: &State,
+    palette: Palette,
+    now: Now,
+) -> [Line<'static>; 2] {
     let (mark, tone) = standing(report);
     let time = when::moment_of(&report.created, now.wall);
     let what = match (&report.cancels, &report.cancelled_by) {
-        (Some(_), _) => "calls off: ",
+        (Some(_), _) => "called off: ",
         (_, Some(_)) => "(called off) ",
         _ => "",
     };
@@ -100,7 +111,7 @@ pub(super) fn alert_lines(report: &AlertReport, palette: Palette, now: Now) -> [
         Line::from(vec![
             Span::raw(format!("{time} ")),
             Span::styled(format!("{mark:<3} "), palette.tone(tone)),
-            Span::styled(format!("{what}{}", log::quoted(&report.text)), strong()),
+            Span::styled(format!("{what}{}", log::quoted(state.meant(report))), strong()),
         ]),
         Line::styled(format!("  {}", log::progress(report, now.wall)), palette.tone(tone)),
     ]
@@ -135,7 +146,8 @@ fn draw_log(frame: &mut Frame<'_>, area: Rect, state: &State, palette: Palette, 
                 Tone::Severe => "!!!",
             };
             let room = width.saturating_sub(time.chars().count() + mark.len() + 2);
-            let text = Span::styled(format!("{mark} {}", cut(&entry.text, room)), palette.tone(entry.tone));
+            let text =
+                Span::styled(format!("{mark} {}", cut(&entry.said(state), room)), palette.tone(entry.tone));
             Line::from(vec![Span::raw(format!("{time} ")), text])
         };
         state.log.iter().skip(first).map(line).collect()

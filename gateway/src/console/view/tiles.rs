@@ -55,6 +55,29 @@ impl Size {
     const fn least_width(self) -> u16 {
         if matches!(self, Self::Mini) { LEAST_MINI } else { LEAST }
     }
+
+    fn columns(self, width: u16) -> usize {
+        usize::from(width / self.least_width()).max(1)
+    }
+
+    fn rows(self, width: u16, beds: usize) -> usize {
+        beds.div_ceil(self.columns(width))
+    }
+}
+
+/// The largest size at which all beds fit.
+fn all_fit(width: u16, height: u16, beds: usize) -> Option<Size> {
+    let fits = |size: &Size| size.rows(width, beds) <= usize::from(height / size.height());
+    Size::ALL.into_iter().find(fits)
+}
+
+/// How much of `height` the beds take.
+pub(super) fn height(width: u16, height: u16, beds: usize) -> u16 {
+    let rows = |size: Size| u16::try_from(size.rows(width, beds)).unwrap_or(u16::MAX);
+    match all_fit(width, height, beds) {
+        Some(size) if beds > 0 => size.height() * rows(size),
+        _ => height,
+    }
 }
 
 /// Draws the beds; returns the last row that they can be scrolled to.
@@ -70,21 +93,19 @@ pub(super) fn draw(
         draw_empty(frame, area, state);
         return 0;
     }
-    let columns = |size: Size| usize::from(area.width / size.least_width()).max(1);
-    let rows = |size: Size, height: u16| usize::from(height / size.height());
-    let all_fit = |size: &Size| beds.len().div_ceil(columns(*size)) <= rows(*size, area.height);
-    let size = Size::ALL.into_iter().find(all_fit);
+    let size = all_fit(area.width, area.height, beds.len());
     // Where not all fit, one line says which are shown.
     let (size, height) = match size {
         Some(size) => (size, area.height),
         None => (Size::Mini, area.height.saturating_sub(1)),
     };
-    let columns = columns(size);
-    let shown_rows = rows(size, height).max(1);
+    let columns = size.columns(area.width);
+    let shown_rows = usize::from(height / size.height()).max(1);
     let last = beds.len().div_ceil(columns).saturating_sub(shown_rows);
     let first_row = state.scroll.min(last);
     let first = first_row * columns;
-    let width = (area.width / u16::try_from(columns).unwrap_or(1)).min(WIDEST);
+    let abreast = u16::try_from(columns.min(beds.len())).unwrap_or(1);
+    let width = (area.width / abreast).min(WIDEST);
     for (index, bed) in beds.iter().skip(first).take(shown_rows * columns).enumerate() {
         let place = |cells: usize, each: u16| u16::try_from(cells).unwrap_or(u16::MAX).saturating_mul(each);
         let tile = Rect {
@@ -314,7 +335,7 @@ fn wearables(bed: &Bed<'_>, palette: Palette, now: Now, width: usize) -> Line<'s
         spans.push(match (wearable.connected, &wearable.since) {
             (true, _) => Span::styled("connected", palette.coloured(Color::Green)),
             (false, Some(since)) => Span::styled(
-                format!("not connected since {}", when::moment_of(since, now.wall)),
+                format!("not connected since {}", when::shortly(since, now.wall)),
                 palette.coloured(Color::Yellow),
             ),
             (false, None) => Span::styled("never connected", palette.faint()),
