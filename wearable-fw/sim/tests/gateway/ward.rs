@@ -161,16 +161,19 @@ async fn serve(mut stream: TcpStream, desk: Arc<Desk>) {
     loop {
         let mut cut = false;
         while let Some(event) = endpoint.poll_event() {
-            cut |= desk.handle(event, &mut endpoint, &mut client);
+            cut = desk.handle(event, &mut endpoint, &mut client);
             desk.changed.send_modify(|changes| *changes += 1);
+            if cut {
+                break;
+            }
         }
         if cut {
             return;
         }
-        while let Some(bytes) = endpoint.poll_transmit() {
-            if stream.write_all(&bytes).await.is_err() {
-                return;
-            }
+        // In one piece: a connection that is cut resets, and what its client has not read by then is gone.
+        let bytes: Vec<u8> = std::iter::from_fn(|| endpoint.poll_transmit()).flatten().collect();
+        if stream.write_all(&bytes).await.is_err() {
+            return;
         }
         if endpoint.is_closed() {
             return;
