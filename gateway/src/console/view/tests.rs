@@ -19,7 +19,7 @@ use crate::{
 
 fn buffer(state: &State, (width, height): (u16, u16), palette: Palette, now: Now) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| drop(draw(frame, state, palette, now))).unwrap();
+    terminal.draw(|frame| _ = draw(frame, state, palette, now)).unwrap();
     terminal.backend().buffer().clone()
 }
 
