@@ -11,7 +11,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use host::entropy::system_rng;
 use protocol::{
-    credential::ClientKind,
+    credential::{ClientKind, LoginVerifyingKey},
     endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
     error::Fault,
     handshake::{Channel, Established},
@@ -27,9 +27,11 @@ use crate::{
     ward::{Admitted, End, LeavingSession, Outbound, SessionEnd, Ward},
 };
 
-/// Longest wait for the last bytes to leave, and for one write of an established session to make progress.
+/// Longest wait for the last bytes to leave.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
-/// Bytes that may wait for the socket before the queue is left alone.
+/// Longest time in which not one waiting byte leaves: the peer does not read.
+const STALL_LIMIT: Duration = Duration::from_secs(10);
+/// Bytes that may wait for the socket before the queue is left alone and nothing more is read.
 const HIGH_WATER: usize = 256 * 1024;
 
 /// What all connections share.
@@ -98,10 +100,16 @@ impl Connection {
     async fn run(&mut self, mut reader: impl AsyncRead + Unpin, mut writer: impl AsyncWrite + Unpin) {
         let mut buffer = vec![0; 16 * 1024];
         let mut unflushed = false;
+        let mut last_progress = self.context.ward.now().mono;
         while !self.endpoint.is_closed() {
             let now = self.context.ward.now();
-            let sleep = self.endpoint.poll_timeout().map_or(Duration::MAX, |due| due.since(now.mono));
             let waiting: usize = self.outgoing.iter().map(Bytes::len).sum();
+            if waiting == 0 {
+                last_progress = now.mono;
+            }
+            let stalled = (waiting > 0).then(|| last_progress + STALL_LIMIT);
+            let due = self.endpoint.poll_timeout().into_iter().chain(stalled).min();
+            let sleep = due.map_or(Duration::MAX, |due| due.since(now.mono));
             let front = self.outgoing.front().cloned();
             let sends = front.is_some() || unflushed;
             let sending = async {
@@ -119,6 +127,7 @@ impl Connection {
                 sent = sending, if sends => match sent {
                     Ok(count) => {
                         unflushed = front.is_some();
+                        last_progress = self.context.ward.now().mono;
                         if let Some(bytes) = self.outgoing.front_mut() {
                             bytes.advance(count);
                             if bytes.is_empty() {
@@ -128,7 +137,7 @@ impl Connection {
                     }
                     Err(error) => return self.lost(&error),
                 },
-                read = reader.read(&mut buffer) => match read {
+                read = reader.read(&mut buffer), if waiting < HIGH_WATER => match read {
                     Ok(0) => return self.lost(&io::ErrorKind::UnexpectedEof.into()),
                     Ok(count) => {
                         let bytes = buffer.get(..count).unwrap_or_default();
@@ -136,7 +145,13 @@ impl Connection {
                     }
                     Err(error) => return self.lost(&error),
                 },
-                () = tokio::time::sleep(sleep) => self.endpoint.handle_timeout(self.context.ward.now()),
+                () = tokio::time::sleep(sleep) => {
+                    let now = self.context.ward.now();
+                    if stalled.is_some_and(|due| now.mono >= due) {
+                        self.endpoint.refuse(Fault::PeerNotReading, now);
+                    }
+                    self.endpoint.handle_timeout(now);
+                }
             }
             self.handle_events().await;
             self.collect();
@@ -188,7 +203,13 @@ impl Connection {
     }
 
     fn lost(&mut self, error: &io::Error) {
-        self.end = Some(SessionEnd::Lost(error.to_string()));
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        let why = match error.kind() {
+            // TLS, TCP and this file each have other words for it.
+            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => "closed without a goodbye".into(),
+            _ => error.to_string(),
+        };
+        self.end = Some(SessionEnd::Lost(why));
     }
 
     async fn handle_events(&mut self) {
@@ -213,7 +234,7 @@ impl Connection {
                     Ok(())
                 }
                 Event::Receipt(receipt) => match &self.admitted {
-                    Some(admitted) => self.context.ward.take_receipt(&admitted.pinned, receipt).await,
+                    Some(admitted) => self.context.ward.take_receipt(admitted, receipt).await,
                     None => Ok(()),
                 },
                 Event::Disconnected(farewell) => {
@@ -226,6 +247,10 @@ impl Connection {
                 }
             };
             if let Err(fault) = handled {
+                // The client may go on with a full login, so no end of the connection tells of it.
+                if fault == Fault::DeniedToken {
+                    self.context.ward.refused(&self.source.to_string(), self.claimed.as_ref(), &fault).await;
+                }
                 self.endpoint.refuse(fault, self.context.ward.now());
             }
         }
@@ -265,8 +290,20 @@ impl Connection {
                 self.claimed = Some(proof.client().clone());
                 let fingerprint = proof.fingerprint();
                 let enrolled = ward.enrolled(proof.client(), proof.key()).await?;
-                let now = ward.now();
-                let verify = move || proof.verify(enrolled.as_ref().map(|enrolled| &enrolled.pinned), now);
+                let (now, kind) = (ward.now(), proof.client().kind());
+                let keys = Arc::clone(ward);
+                let verify = move || {
+                    // Reading a key costs as much as verifying with it: somebody who is not enrolled costs the same.
+                    let pinned = match enrolled.map(|enrolled| enrolled.pinned()) {
+                        Some(pinned) => Some(pinned.map_err(|_| Fault::LocalStorage)?),
+                        None => {
+                            let decoy = keys.identity().pinned(kind).login;
+                            LoginVerifyingKey::from_bytes(decoy.suite(), &decoy.to_bytes())?;
+                            None
+                        }
+                    };
+                    proof.verify(pinned.as_ref(), now)
+                };
                 let verified = context.limits.full_login(verify).await;
                 let (established, frame) = verified.ok_or(Fault::DeniedBusy)??;
                 if !context.replays().insert(fingerprint, now.mono) {
@@ -275,6 +312,7 @@ impl Connection {
                 self.admit(established, frame).await?;
             }
             Work::Resume(resumption) => {
+                context.limits.attempt(self.source.ip()).await;
                 let hash = resumption.token_hash();
                 let record = ward.token(hash).await?;
                 let verified = resumption.verify(record, context.clock_tolerance, ward.now())?;
