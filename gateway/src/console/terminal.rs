@@ -78,8 +78,9 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        restore();
+        // In a panic the hook has done it; a second time would put the cursor over its report.
         if !thread::panicking() {
+            restore();
             // Back to the standard hook: the page that ours protected is gone.
             drop(panic::take_hook());
         }

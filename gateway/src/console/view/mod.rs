@@ -53,7 +53,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, palette: Palette, now: 
     };
     let panel_height = match area.height {
         30.. => 8,
-        24.. => 6,
+        24.. => 5,
         18.. => 4,
         _ => 3,
     };

@@ -29,7 +29,7 @@ pub(super) fn draw_banner(frame: &mut Frame<'_>, area: Rect, state: &State, pale
     let others = running.count();
     let is_calm = alert.missing.is_empty() || alert.cancels.is_some();
     let (mark, style) = if is_calm { ("!", palette.calm_banner()) } else { ("!!!", palette.severe_banner()) };
-    let text = log::quoted(state.meant(alert));
+    let text = state.meant(alert);
     let age = when::parsed(&alert.created).map(|created| Readable(now.wall.since(created)));
     let age = age.map_or_else(String::new, |age| format!(", {age} ago"));
     let more = if others > 0 { format!("   (+{others} running)") } else { String::new() };
@@ -37,13 +37,13 @@ pub(super) fn draw_banner(frame: &mut Frame<'_>, area: Rect, state: &State, pale
     let progress = log::progress(alert, now.wall);
     let width = usize::from(area.width);
     let lines = if area.height < 2 {
-        let said = format!(" {mark} {what} {}: {progress}{more}", cut(&text, 24));
+        let said = format!(" {mark} {what} {}: {progress}{more}", log::quoted(&cut(text, 20)));
         vec![Line::from(cut(&said, width))]
     } else {
         let tail = format!("{age}{more}");
         let room = width.saturating_sub(tail.chars().count() + what.len() + mark.len() + 3);
         vec![
-            Line::from(format!(" {mark} {what} {}{tail}", cut(&text, room))),
+            Line::from(format!(" {mark} {what} {}{tail}", cut(&log::quoted(text), room))),
             Line::from(cut(&format!(" {:width$} {progress}", "", width = mark.len()), width)),
         ]
     };
@@ -57,7 +57,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, palette: Pa
             Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(1).areas(area);
         draw_alerts(frame, left, state, palette, now);
         draw_log(frame, right, state, palette, now);
-    } else if area.height >= 6 {
+    } else if area.height >= 5 {
         let [above, below] = Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]).areas(area);
         draw_alerts(frame, above, state, palette, now);
         draw_log(frame, below, state, palette, now);

@@ -184,17 +184,17 @@ fn draw_tile(frame: &mut Frame<'_>, area: Rect, bed: &Bed<'_>, size: Size, palet
         lines.push(match bed.monitoring {
             Monitoring::Live(age) => {
                 let age = format!("{}  ", Readable(age));
-                let mut line = presence(bed, palette, now, width.saturating_sub(age.len()));
+                let mut line = presence(bed, palette, None, width.saturating_sub(age.len()));
                 line.spans.insert(0, Span::styled(age, Style::reset()));
                 line
             }
-            Monitoring::NoWearable => presence(bed, palette, now, width),
+            Monitoring::NoWearable => presence(bed, palette, None, width),
             _ => data(bed, palette, width),
         });
         frame.render_widget(Paragraph::new(lines), inner);
         return;
     }
-    lines.push(presence(bed, palette, now, width));
+    lines.push(presence(bed, palette, Some(now), width));
     let [heart, oxygen, respiration, temperature] = &bed.readings;
     match size {
         Size::Full => {
@@ -218,14 +218,15 @@ fn draw_tile(frame: &mut Frame<'_>, area: Rect, bed: &Bed<'_>, size: Size, palet
     frame.render_widget(Paragraph::new(lines), inner);
 }
 
-/// How it stands with the patient's computer.
-fn presence(bed: &Bed<'_>, palette: Palette, now: Now, width: usize) -> Line<'static> {
+/// How it stands with the patient's computer, and, where there is room, since when.
+fn presence(bed: &Bed<'_>, palette: Palette, now: Option<Now>, width: usize) -> Line<'static> {
+    let since = bed.patient.since.as_deref().zip(now);
     let since =
-        bed.patient.since.as_deref().map(|since| when::moment_of(since, now.wall)).unwrap_or_default();
+        since.map_or_else(String::new, |(since, now)| format!(" since {}", when::moment_of(since, now.wall)));
     let (said, style) = match bed.presence {
-        Presence::Connected => (format!("* connected since {since}"), palette.coloured(Color::Green)),
+        Presence::Connected => (format!("* connected{since}"), palette.coloured(Color::Green)),
         Presence::Away => ("- away, on purpose".to_owned(), Style::new()),
-        Presence::Lost => (format!("! not connected since {since}"), palette.coloured(Color::Yellow)),
+        Presence::Lost => (format!("! not connected{since}"), palette.coloured(Color::Yellow)),
         Presence::Never => ("o never connected".to_owned(), palette.faint()),
     };
     Line::styled(cut(&said, width), style)
