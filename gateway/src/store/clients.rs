@@ -27,11 +27,16 @@ pub enum Standing {
     Revoked(UnixMillis),
 }
 
-/// A client and what the gateway knows of it.
+/// A client and what the gateway knows of it. Its keys stay bytes until [`Self::pinned`] is called: checking an ElGamal
+/// key costs an exponentiation, which lists and the store's threads must not pay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrolledClient {
-    /// Its id and keys.
-    pub pinned: PinnedClient,
+    /// Who it is.
+    pub id: ClientId,
+    /// The fingerprint of its login key.
+    pub key_id: KeyId,
+    login_key: Vec<u8>,
+    receipt_key: Option<[u8; 32]>,
     /// The name that a person gave to a wearable.
     pub name: Option<WearableName>,
     /// The patient: itself, or the one who wears it.
@@ -42,6 +47,26 @@ pub struct EnrolledClient {
     pub last_seen: Option<UnixMillis>,
     /// Whether it may log in.
     pub standing: Standing,
+}
+
+impl EnrolledClient {
+    /// Its id and keys, checked.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if a key is none.
+    pub fn pinned(&self) -> Result<PinnedClient, StoreError> {
+        let login =
+            LoginVerifyingKey::from_bytes(self.id.kind().suite(), &self.login_key).map_err(damaged)?;
+        Ok(PinnedClient { id: self.id.clone(), login, receipts: self.receipt_key()? })
+    }
+
+    /// The key that verifies its receipts; wearables have none.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if it is no key.
+    pub fn receipt_key(&self) -> Result<Option<VerifyingKey>, StoreError> {
+        self.receipt_key.map(|key| VerifyingKey::from_bytes(&key)).transpose().map_err(damaged)
+    }
 }
 
 impl View<'_> {
@@ -69,21 +94,16 @@ impl View<'_> {
         self.all(
             "SELECT * FROM bindings WHERE doctor = ?1 AND state <> 'replaced' ORDER BY kind, client, binding",
             [Text(self.doctor)],
-            stored_client,
-        )?
-        .into_iter()
-        .map(StoredClient::parse)
-        .collect()
+            enrolled_client,
+        )
     }
 
     fn client_in(&self, state: &str, id: &ClientId) -> Result<Option<EnrolledClient>, StoreError> {
         self.first(
             "SELECT * FROM bindings WHERE doctor = ?1 AND kind = ?2 AND client = ?3 AND state = ?4",
             params![Text(self.doctor), Text(id.kind()), Text(id), state],
-            stored_client,
-        )?
-        .map(StoredClient::parse)
-        .transpose()
+            enrolled_client,
+        )
     }
 
     /// Refuses if a patient has an active client.
@@ -167,7 +187,8 @@ impl Ledger<'_> {
         self.use_up_offer(offer, now)
     }
 
-    /// Takes back a client's right to log in, with its tokens and any pending binding.
+    /// Takes back a client's right to log in, with its tokens, any pending binding, and, for a patient, the open offers:
+    /// a code that is still in somebody's hand must not bring it back.
     ///
     /// # Errors
     /// [`StoreError::UnknownClient`] if it has none.
@@ -183,6 +204,9 @@ impl Ledger<'_> {
             params![Text(self.doctor), Text(id.kind()), Text(id), Millis(now)],
         )?;
         self.delete_tokens(id)?;
+        if let ClientId::Patient(patient) = id {
+            self.cancel_offers_for(patient, now)?;
+        }
         if pending + active == 0 { Err(StoreError::UnknownClient) } else { Ok(()) }
     }
 
@@ -200,21 +224,10 @@ impl Ledger<'_> {
     }
 }
 
-/// A row whose keys are still bytes.
-struct StoredClient {
-    id: ClientId,
-    login_key: Vec<u8>,
-    receipt_key: Option<[u8; 32]>,
-    name: Option<WearableName>,
-    patient: PatientId,
-    paired_at: UnixMillis,
-    last_seen: Option<UnixMillis>,
-    standing: Standing,
-}
-
-fn stored_client(row: &Row<'_>) -> rusqlite::Result<StoredClient> {
-    Ok(StoredClient {
+fn enrolled_client(row: &Row<'_>) -> rusqlite::Result<EnrolledClient> {
+    Ok(EnrolledClient {
         id: client_id(row)?,
+        key_id: text(row, "key_id")?,
         login_key: row.get("login_key")?,
         receipt_key: row.get("receipt_key")?,
         name: row.get::<_, Option<Text<_>>>("name")?.map(|name| name.0),
@@ -227,14 +240,4 @@ fn stored_client(row: &Row<'_>) -> rusqlite::Result<StoredClient> {
             _ => Standing::Revoked(time(row, "ended_at")?),
         },
     })
-}
-
-impl StoredClient {
-    fn parse(self) -> Result<EnrolledClient, StoreError> {
-        let Self { id, login_key, receipt_key, name, patient, paired_at, last_seen, standing } = self;
-        let login = LoginVerifyingKey::from_bytes(id.kind().suite(), &login_key).map_err(damaged)?;
-        let receipts = receipt_key.map(|key| VerifyingKey::from_bytes(&key)).transpose().map_err(damaged)?;
-        let pinned = PinnedClient { id, login, receipts };
-        Ok(EnrolledClient { pinned, name, patient, paired_at, last_seen, standing })
-    }
 }

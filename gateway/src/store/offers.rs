@@ -121,6 +121,16 @@ impl Ledger<'_> {
         )
     }
 
+    /// Closes all open offers for a patient's clients.
+    pub(super) fn cancel_offers_for(&self, patient: &PatientId, now: UnixMillis) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE offers SET outcome = 'cancelled', closed_at = ?3, password = NULL
+             WHERE doctor = ?1 AND patient = ?2 AND outcome IS NULL",
+            params![Text(self.doctor), Text(patient), Millis(now)],
+        )?;
+        self.drop_orphaned_bindings()
+    }
+
     /// Closes the open offer `selector`; `false` if there is none.
     ///
     /// # Errors
