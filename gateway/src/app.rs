@@ -14,7 +14,7 @@ use host::{
     exit::{Exit, Stop},
 };
 use protocol::{credential::ClientKind, replay::ReplayCache, time::UnixMillis};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
     config::Config,
@@ -41,6 +41,7 @@ pub struct Gateway {
     store: Store,
     facts: Facts,
     tasks: JoinSet<()>,
+    closing: watch::Sender<bool>,
     _data_dir: DataDir,
 }
 
@@ -101,12 +102,13 @@ impl Gateway {
         let mut tasks = JoinSet::new();
         let patients = Port { listener: patients, kind: ClientKind::Patient, tls: Some(tls) };
         let wearables = Port { listener: wearables, kind: ClientKind::Wearable, tls: None };
-        tasks.spawn(patients.serve(Arc::clone(&context)));
-        tasks.spawn(wearables.serve(context));
+        let (closing, closed) = watch::channel(false);
+        tasks.spawn(patients.serve(Arc::clone(&context), closed.clone()));
+        tasks.spawn(wearables.serve(context, closed));
         tasks.spawn(control.serve());
         let ticking = Arc::clone(&ward);
         tasks.spawn(async move { ticking.run().await });
-        Ok(Self { ward, store, facts, tasks, _data_dir: data_dir })
+        Ok(Self { ward, store, facts, tasks, closing, _data_dir: data_dir })
     }
 
     /// Its ward, for whoever runs in the same process.
@@ -136,6 +138,7 @@ impl Gateway {
 
     /// Says goodbye to everybody, then stops. Clients reconnect when a gateway is back.
     pub async fn stop(mut self) {
+        self.closing.send_replace(true);
         self.ward.shut_down();
         let empty = async {
             while !self.ward.is_empty() {

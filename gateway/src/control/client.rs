@@ -19,7 +19,7 @@ use tokio::{
     },
 };
 
-use super::{Reply, Request, socket_path};
+use super::{Reply, Request, SocketPath};
 use crate::ward::event::WardEvent;
 
 /// A connection to a running gateway.
@@ -82,7 +82,8 @@ impl Client {
     /// # Errors
     /// The socket's; mostly that nobody listens.
     pub async fn connect(data_dir: &Path) -> io::Result<Self> {
-        let (reader, writer) = UnixStream::connect(socket_path(data_dir)).await?.into_split();
+        let socket = SocketPath::in_folder(data_dir)?;
+        let (reader, writer) = UnixStream::connect(socket.path()).await?.into_split();
         Ok(Self { lines: BufReader::new(reader).lines(), writer })
     }
 

@@ -5,16 +5,14 @@ pub mod client;
 pub mod server;
 
 use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    os::unix::ffi::OsStrExt,
+    fs::File,
+    io,
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// Longest path that a Unix socket can have on Linux, in bytes (`sun_path` less its terminator).
-const MAX_SOCKET_PATH: usize = 107;
 
 /// What can be asked of a running gateway.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,16 +100,24 @@ pub enum Reply {
     },
 }
 
-/// Where the socket of the gateway with this data folder lies: in the folder, or, where that path is too long for a
-/// socket, in the user's runtime folder.
-#[must_use]
-pub fn socket_path(data_dir: &Path) -> PathBuf {
-    let beside = data_dir.join("control.sock");
-    if beside.as_os_str().as_bytes().len() <= MAX_SOCKET_PATH {
-        return beside;
+/// The socket in a data folder, by a path that is always short enough for a socket (107 bytes on Linux): it leads through
+/// a descriptor of the folder, so the folder's own permissions guard it, however long its path is.
+#[derive(Debug)]
+pub(crate) struct SocketPath {
+    folder: File,
+}
+
+impl SocketPath {
+    /// The socket in this data folder.
+    ///
+    /// # Errors
+    /// If the folder cannot be opened.
+    pub(crate) fn in_folder(data_dir: &Path) -> io::Result<Self> {
+        Ok(Self { folder: File::open(data_dir)? })
     }
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let mut hasher = DefaultHasher::new();
-    data_dir.hash(&mut hasher);
-    runtime.join(format!("vitalward-{:016x}", hasher.finish())).join("control.sock")
+
+    /// Valid while `self` lives.
+    pub(crate) fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/control.sock", self.folder.as_raw_fd()))
+    }
 }

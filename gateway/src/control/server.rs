@@ -1,13 +1,6 @@
 //! The gateway's end of the control socket.
 
-use std::{
-    fs::{self, DirBuilder},
-    io,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
 
 use host::exit::{Exit, Stop};
 use protocol::{credential::ClientKind, pairing::code::PairingCode};
@@ -20,7 +13,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Reply, Request, socket_path};
+use super::{Reply, Request, SocketPath};
 use crate::{
     app::Facts,
     ward::{
@@ -37,7 +30,7 @@ const MAX_REQUEST: u64 = 64 * 1024;
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
-    path: PathBuf,
+    socket: SocketPath,
     own_uid: u32,
     ward: Arc<Ward>,
     facts: Facts,
@@ -45,7 +38,7 @@ pub struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        fs::remove_file(&self.path).ok();
+        fs::remove_file(self.socket.path()).ok();
     }
 }
 
@@ -55,23 +48,21 @@ impl Server {
     /// # Errors
     /// A [`Stop`] naming the path.
     pub fn bind(data_dir: &Path, ward: Arc<Ward>, facts: Facts) -> Result<Self, Stop> {
-        let path = socket_path(data_dir);
         let bound = (|| {
-            if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-                DirBuilder::new().mode(0o700).create(folder)?;
-            }
-            match fs::remove_file(&path) {
+            let socket = SocketPath::in_folder(data_dir)?;
+            match fs::remove_file(socket.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            Ok((UnixListener::bind(&path)?, fs::metadata(data_dir)?.uid()))
+            let listener = UnixListener::bind(socket.path())?;
+            Ok((listener, socket, fs::metadata(data_dir)?.uid()))
         })();
         match bound {
-            Ok((listener, own_uid)) => Ok(Self { listener, path, own_uid, ward, facts }),
-            Err(error) => Err(Stop::new(
-                Exit::Configuration,
-                format!("cannot make the socket {}: {error}", path.display()),
-            )),
+            Ok((listener, socket, own_uid)) => Ok(Self { listener, socket, own_uid, ward, facts }),
+            Err(error) => {
+                let message = format!("cannot make the control socket in {}: {error}", data_dir.display());
+                Err(Stop::new(Exit::Configuration, message))
+            }
         }
     }
 
@@ -82,13 +73,20 @@ impl Server {
         loop {
             tokio::select! {
                 accepted = server.listener.accept() => {
-                    if let Ok((stream, _)) = accepted {
-                        let server = Arc::clone(&server);
-                        callers.spawn(async move {
-                            if let Err(error) = server.answer(stream).await {
-                                tracing::debug!(%error, "control connection");
-                            }
-                        });
+                    match accepted {
+                        Ok((stream, _)) => {
+                            let server = Arc::clone(&server);
+                            callers.spawn(async move {
+                                if let Err(error) = server.answer(stream).await {
+                                    tracing::debug!(%error, "control connection");
+                                }
+                            });
+                        }
+                        Err(error) => {
+                            // Out of descriptors, mostly: wait until some are given back.
+                            tracing::warn!(%error, "cannot accept a control connection");
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                        }
                     }
                 }
                 Some(_) = callers.join_next() => {}
@@ -151,7 +149,7 @@ impl Server {
             Request::Alerts { limit } => value(&ward.alerts(limit).await.map_err(alerts)?),
             Request::Refusals { limit } => value(&ward.refusals(limit)),
             Request::Offers {} => value(&ward.offers().await.map_err(people)?),
-            Request::DisconnectAll {} => value(&ward.disconnect_all()),
+            Request::DisconnectAll {} => value(&ward.disconnect_all(&by).await),
             Request::Pair { kind, patient, replace, code } => {
                 let invitation = Invitation {
                     kind: client_kind(&kind)?,
@@ -164,7 +162,7 @@ impl Server {
             }
             Request::CancelOffer { code } => {
                 let code: PairingCode = code.parse().map_err(usage)?;
-                value(&ward.cancel_offer(code.selector).await.map_err(people)?)
+                value(&ward.cancel_offer(code.selector, &by).await.map_err(people)?)
             }
             Request::Alert { text, to, wait_ms, expires_ms, cancels } => {
                 let to =

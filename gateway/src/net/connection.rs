@@ -206,7 +206,9 @@ impl Connection {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         let why = match error.kind() {
             // TLS, TCP and this file each have other words for it.
-            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => "closed without a goodbye".into(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => {
+                "closed without a goodbye".into()
+            }
             _ => error.to_string(),
         };
         self.end = Some(SessionEnd::Lost(why));

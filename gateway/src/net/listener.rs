@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use protocol::{credential::ClientKind, endpoint::LOGIN_LIMIT, handshake::Channel};
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinSet,
     time::timeout,
 };
@@ -29,15 +30,18 @@ pub struct Port {
 }
 
 impl Port {
-    /// Takes connections until this future is dropped; then the connections' tasks end too.
-    pub async fn serve(self, context: Arc<Context>) {
+    /// Takes connections until `closing` says true, then serves those that it has. When this future is dropped, the
+    /// connections' tasks end too.
+    pub async fn serve(self, context: Arc<Context>, mut closing: watch::Receiver<bool>) {
         let Self { listener, kind, tls } = self;
+        let mut listener = Some(listener);
         let acceptor = tls.map(TlsAcceptor::from);
         let mut connections = JoinSet::new();
         let mut sweep = tokio::time::interval(Duration::from_secs(60));
         loop {
             tokio::select! {
-                accepted = accept(&listener, &context) => match accepted {
+                true = async { closing.wait_for(|closing| *closing).await.is_ok() }, if listener.is_some() => listener = None,
+                accepted = accept(listener.as_ref(), kind, &context) => match accepted {
                     Ok((stream, source, place)) => {
                         let span = tracing::info_span!("connection", %source, %kind);
                         let serving = serve_one(stream, source, place, kind, acceptor.clone(), Arc::clone(&context));
@@ -60,8 +64,15 @@ impl Port {
     }
 }
 
-async fn accept(listener: &TcpListener, context: &Context) -> io::Result<(TcpStream, SocketAddr, Place)> {
-    let place = context.limits.place().await.ok_or_else(|| io::Error::other("closed"))?;
+async fn accept(
+    listener: Option<&TcpListener>,
+    kind: ClientKind,
+    context: &Context,
+) -> io::Result<(TcpStream, SocketAddr, Place)> {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
+    let place = context.limits.place(kind).await.ok_or_else(|| io::Error::other("closed"))?;
     let (stream, source) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok((stream, source, place))
@@ -70,11 +81,16 @@ async fn accept(listener: &TcpListener, context: &Context) -> io::Result<(TcpStr
 async fn serve_one(
     stream: TcpStream,
     source: SocketAddr,
-    place: Place,
+    mut place: Place,
     kind: ClientKind,
     acceptor: Option<TlsAcceptor>,
     context: Arc<Context>,
 ) {
+    if !context.limits.take_share(&mut place, source.ip()) {
+        tracing::debug!("this source has too many connections that are not in session");
+        return;
+    }
+    context.limits.attempt(source.ip()).await;
     let Some(acceptor) = acceptor else {
         return connection::serve(stream, source, place, kind, Channel::Plain, false, context).await;
     };

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use host::entropy::system_rng;
 use protocol::{
     alert::{Alert, Audience, Draft, Priority},
+    error::Fault,
     id::{AlertId, ClientId, PatientId},
 };
 use rand_core::Rng;
@@ -69,19 +70,21 @@ impl Ward {
         let identity = Arc::clone(&self.identity);
         let recorded = self.store.write(move |ledger| {
             let enrolled = enrolled_patients(ledger)?;
-            let audience = if to.is_some() { Audience::Selected } else { Audience::Ward };
-            let recipients = match (to, cancels) {
-                (Some(chosen), _) => chosen.into_iter().collect(),
-                // Calling off concerns those whom the alert concerned.
-                (None, Some(cancelled)) => match ledger.progress(cancelled)? {
-                    Some(progress) => progress.recipients.into_iter().map(|r| r.patient).collect(),
-                    None => return Ok(Err(AlertError::NoSuchAlert(cancelled))),
+            let (audience, recipients): (Audience, Vec<PatientId>) = match (to, cancels) {
+                (Some(chosen), _) => (Audience::Selected, chosen.into_iter().collect()),
+                // Calling off concerns those whom the alert concerned, and nobody else may hear of it.
+                (None, Some(cancelled)) => match (ledger.alert(cancelled)?, ledger.progress(cancelled)?) {
+                    (Some(alert), Some(progress)) => {
+                        let concerned = progress.recipients.into_iter().map(|recipient| recipient.patient);
+                        (alert.audience(), concerned.filter(|patient| enrolled.contains(patient)).collect())
+                    }
+                    _ => return Ok(Err(AlertError::NoSuchAlert(cancelled))),
                 },
-                (None, None) => enrolled.clone(),
+                (None, None) => (Audience::Ward, enrolled.clone()),
             };
             let unknown: Vec<String> =
                 recipients.iter().filter(|p| !enrolled.contains(p)).map(ToString::to_string).collect();
-            if !unknown.is_empty() && cancels.is_none() {
+            if !unknown.is_empty() {
                 return Ok(Err(AlertError::Unknown(unknown)));
             }
             let draft = Draft {
@@ -135,19 +138,19 @@ impl Ward {
     }
 
     /// Queues for a patient that came in what it missed.
-    pub(super) async fn catch_up(&self, patient: &PatientId) {
+    ///
+    /// # Errors
+    /// [`Fault::LocalStorage`]: then it must not stay in session as if it had missed nothing.
+    pub(super) async fn catch_up(&self, patient: &PatientId) -> Result<(), Fault> {
         let (id, now) = (patient.clone(), self.now());
-        match self.store.read(move |view| view.undelivered(&id, now.wall)).await {
-            Ok(alerts) => {
-                let mut state = self.state();
-                for alert in alerts.into_iter().map(Arc::new) {
-                    if state.roster.direct(patient, &alert) {
-                        state.deliveries.catch_up(&alert, patient, now.mono);
-                    }
-                }
-            }
-            Err(error) => tracing::error!(%error, "missed alerts could not be read"),
+        let missed = self.store.read(move |view| view.undelivered(&id, now.wall)).await;
+        let missed = missed.map_err(|error| super::local(&error))?;
+        let mut state = self.state();
+        for alert in missed.into_iter().map(Arc::new) {
+            let sent = state.roster.direct_if_room(patient, &alert);
+            state.deliveries.catch_up(&alert, patient, sent, now.mono);
         }
+        Ok(())
     }
 
     /// Waits until every recipient's device has opened the alert, at most `wait`, and reports.
@@ -158,22 +161,17 @@ impl Ward {
         let mut events = self.subscribe();
         let complete = async {
             loop {
-                if self.report(id).await?.missing.is_empty() {
-                    return Ok::<_, AlertError>(());
+                if self.state().deliveries.is_complete(id) {
+                    return;
                 }
-                loop {
-                    match events.recv().await {
-                        Ok(WardEvent::Receipt { alert, .. }) if alert == id.to_string() => break,
-                        Ok(_) => {}
-                        Err(RecvError::Lagged(_)) => break,
-                        Err(RecvError::Closed) => return Ok(()),
-                    }
+                // Whatever happened, a receipt may have been among it.
+                if let Err(RecvError::Closed) = events.recv().await {
+                    return;
                 }
             }
         };
-        if let Ok(result) = tokio::time::timeout(wait, complete).await {
-            result?;
-        }
+        // Late or complete, the report says which.
+        tokio::time::timeout(wait, complete).await.ok();
         self.report(id).await
     }
 
@@ -264,7 +262,7 @@ pub(super) fn enrolled_patients(view: &View<'_>) -> Result<Vec<PatientId>, Store
     let clients = view.clients()?.into_iter();
     let active = clients.filter(|client| client.standing == Standing::Active);
     Ok(active
-        .filter_map(|client| match client.pinned.id {
+        .filter_map(|client| match client.id {
             ClientId::Patient(patient) => Some(patient),
             ClientId::Wearable(_) => None,
         })

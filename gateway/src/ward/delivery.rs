@@ -11,7 +11,8 @@ use protocol::{
 };
 
 /// A patient in session whose receipt is missing this long is sent the alert again, in its own session.
-pub(crate) const RESEND_AFTER: Duration = Duration::from_secs(3);
+pub(crate) const RESEND_AFTER: Duration = Duration::from_millis(RESEND_AFTER_MS);
+const RESEND_AFTER_MS: u64 = 3_000;
 
 /// Alerts that are followed at once; beyond, those that everybody has are forgotten first.
 const REMEMBERED: usize = 1_024;
@@ -66,8 +67,8 @@ impl Deliveries {
             .insert(alert.id(), OnItsWay { alert, epoch, raised: now, waiting, latencies: Vec::new() });
     }
 
-    /// An alert from the store was sent to a patient that came back.
-    pub(crate) fn catch_up(&mut self, alert: &Arc<Alert>, patient: &PatientId, now: Monotonic) {
+    /// A patient that came back waits for an alert from the store: `sent` just now, or [`Self::send_due`] will.
+    pub(crate) fn catch_up(&mut self, alert: &Arc<Alert>, patient: &PatientId, sent: bool, now: Monotonic) {
         let on_its_way = self.alerts.entry(alert.id()).or_insert_with(|| OnItsWay {
             alert: Arc::clone(alert),
             epoch: None,
@@ -75,7 +76,8 @@ impl Deliveries {
             waiting: BTreeMap::new(),
             latencies: Vec::new(),
         });
-        on_its_way.waiting.insert(patient.clone(), Some(now));
+        let overdue = Monotonic(now.0.saturating_sub(RESEND_AFTER_MS));
+        on_its_way.waiting.insert(patient.clone(), Some(if sent { now } else { overdue }));
     }
 
     /// A receipt is stored. Returns how long after the alert that was.
@@ -94,24 +96,27 @@ impl Deliveries {
         after
     }
 
-    /// What to send again now. Absent patients are not in it: they get theirs when they come back.
-    pub(crate) fn due(
+    /// Sends again what is due, as far as `send` takes it: false where the patient is absent (it gets its alerts when
+    /// it comes back) or has no room (it gets them when it has read others).
+    pub(crate) fn send_due(
         &mut self,
         now: Monotonic,
         wall: UnixMillis,
-        in_session: impl Fn(&PatientId) -> bool,
-    ) -> Vec<(PatientId, Arc<Alert>)> {
-        let mut due = Vec::new();
+        mut send: impl FnMut(&PatientId, &Arc<Alert>) -> bool,
+    ) {
         for on_its_way in self.alerts.values_mut().filter(|on| on.alert.expires() > wall) {
             for (patient, last_sent) in &mut on_its_way.waiting {
                 let overdue = last_sent.is_some_and(|sent| now.since(sent) >= RESEND_AFTER);
-                if overdue && in_session(patient) {
+                if overdue && send(patient, &on_its_way.alert) {
                     *last_sent = Some(now);
-                    due.push((patient.clone(), Arc::clone(&on_its_way.alert)));
                 }
             }
         }
-        due
+    }
+
+    /// Whether every recipient's device is known to have opened it; an alert of an earlier start counts as such.
+    pub(crate) fn is_complete(&self, alert: AlertId) -> bool {
+        self.alerts.get(&alert).is_none_or(|on_its_way| on_its_way.waiting.is_empty())
     }
 
     /// The group epoch that it was broadcast under.
@@ -165,14 +170,39 @@ mod tests {
             Monotonic(0),
         );
         let at = |ms| (Monotonic(ms), UnixMillis(ms));
-        let due = |deliveries: &mut Deliveries, (mono, wall)| deliveries.due(mono, wall, |_| true).len();
-        assert_eq!(due(&mut deliveries, at(2_999)), 0);
-        assert_eq!(due(&mut deliveries, at(3_000)), 1);
-        assert_eq!(due(&mut deliveries, at(3_001)), 0, "not before it is overdue again");
-        deliveries.catch_up(&alert(1), &absent, Monotonic(4_000));
+        let due = |deliveries: &mut Deliveries, (mono, wall)| {
+            let mut sent = Vec::new();
+            deliveries.send_due(mono, wall, |patient, _| {
+                sent.push(patient.clone());
+                true
+            });
+            sent
+        };
+        assert_eq!(due(&mut deliveries, at(2_999)), []);
+        assert_eq!(due(&mut deliveries, at(3_000)), std::slice::from_ref(&present));
+        assert_eq!(due(&mut deliveries, at(3_001)), [], "not before it is overdue again");
+        deliveries.catch_up(&alert(1), &absent, true, Monotonic(4_000));
         deliveries.confirm(AlertId::from_bytes([1; 16]), &present, Stage::Decrypted, Monotonic(5_000));
-        assert_eq!(deliveries.due(Monotonic(9_000), UnixMillis(9_000), |_| true)[0].0, absent);
-        assert_eq!(due(&mut deliveries, at(60_000)), 0, "expired");
+        assert_eq!(due(&mut deliveries, at(9_000)), [absent]);
+        assert_eq!(due(&mut deliveries, at(60_000)), [], "expired");
+    }
+
+    #[test]
+    fn what_found_no_room_is_tried_again_until_it_does() {
+        let [patient, _] = patients();
+        let mut deliveries = Deliveries::default();
+        for n in 1..=3 {
+            deliveries.catch_up(&alert(n), &patient, n == 1, Monotonic(10_000));
+        }
+        let mut sent = |room: usize| {
+            let mut count = 0;
+            deliveries.send_due(Monotonic(10_000), UnixMillis(10_000), |_, _| {
+                count += 1;
+                count <= room
+            });
+            count.min(room)
+        };
+        assert_eq!([sent(0), sent(1), sent(9), sent(9)], [0, 1, 1, 0]);
     }
 
     #[test]

@@ -3,28 +3,41 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use protocol::{id::PatientId, time::Monotonic, vitals::Cadence};
+use protocol::{
+    id::PatientId,
+    time::{Monotonic, Now, UnixMillis},
+    vitals::Cadence,
+};
 
 use super::event::SampleView;
 
 /// The age limit of a device that has not told its cadence: that of one sample a second.
 const UNTOLD: Cadence = Cadence { interval_ms: 1_000 };
 
+/// The longest interval that is believed: a device that measures less often is not being monitored.
+const LONGEST_INTERVAL_MS: u32 = 600_000;
+
 /// The newest sample of a patient.
 #[derive(Debug, Clone)]
 pub(crate) struct Newest {
     pub(crate) sample: SampleView,
+    taken: Option<UnixMillis>,
+    /// When it came.
     at: Monotonic,
+    /// How old it was when it came.
+    lag: Duration,
     limit: Duration,
 }
 
 impl Newest {
+    /// How long ago it was taken; for a sample without a time, how long ago it came.
     pub(crate) fn age(&self, now: Monotonic) -> Duration {
-        now.since(self.at)
+        now.since(self.at).saturating_add(self.lag)
     }
 
+    /// Whether it may be shown as what is so now. A sample that does not know when it was taken never may.
     pub(crate) fn is_current(&self, now: Monotonic) -> bool {
-        self.age(now) <= self.limit
+        self.taken.is_some() && self.age(now) <= self.limit
     }
 }
 
@@ -39,11 +52,17 @@ impl Live {
         &mut self,
         patient: PatientId,
         sample: SampleView,
+        taken: Option<UnixMillis>,
         cadence: Option<Cadence>,
-        at: Monotonic,
+        now: Now,
     ) {
-        let limit = cadence.unwrap_or(UNTOLD).age_limit();
-        self.newest.insert(patient, Newest { sample, at, limit });
+        let Cadence { interval_ms } = cadence.unwrap_or(UNTOLD);
+        let limit = Cadence { interval_ms: interval_ms.min(LONGEST_INTERVAL_MS) }.age_limit();
+        let lag = taken.map_or(Duration::ZERO, |taken| now.wall.since(taken));
+        // A backlog comes oldest first and after newer ones: it does not replace them.
+        if self.newest.get(&patient).is_none_or(|newest| taken >= newest.taken) {
+            self.newest.insert(patient, Newest { sample, taken, at: now.mono, lag, limit });
+        }
     }
 
     pub(crate) fn of(&self, patient: &PatientId) -> Option<&Newest> {
@@ -55,10 +74,8 @@ impl Live {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_value_past_its_age_limit_is_not_current() {
-        let patient: PatientId = "P1".parse().unwrap();
-        let sample = SampleView {
+    fn sample() -> SampleView {
+        SampleView {
             time: None,
             received: String::new(),
             device: String::new(),
@@ -66,11 +83,48 @@ mod tests {
             simulated: true,
             quality: 100,
             quantities: Vec::new(),
-        };
+        }
+    }
+
+    fn at(ms: u64) -> Now {
+        Now { wall: UnixMillis(1_000_000 + ms), mono: Monotonic(ms) }
+    }
+
+    fn live(taken: Option<UnixMillis>, cadence: Option<Cadence>, now: Now) -> (Live, PatientId) {
+        let patient: PatientId = "P1".parse().unwrap();
         let mut live = Live::default();
-        live.update(patient.clone(), sample, Some(Cadence { interval_ms: 30_000 }), Monotonic(0));
+        live.update(patient.clone(), sample(), taken, cadence, now);
+        (live, patient)
+    }
+
+    #[test]
+    fn a_value_past_its_age_limit_is_not_current() {
+        let (live, patient) = live(Some(at(0).wall), Some(Cadence { interval_ms: 30_000 }), at(0));
         let newest = live.of(&patient).unwrap();
         assert!(newest.is_current(Monotonic(70_000)));
         assert!(!newest.is_current(Monotonic(70_001)));
+    }
+
+    #[test]
+    fn a_backlog_is_as_old_as_it_was_taken_and_replaces_nothing_newer() {
+        let (mut live, patient) = live(Some(at(0).wall), None, at(600_000));
+        assert_eq!(live.of(&patient).unwrap().age(Monotonic(600_000)), Duration::from_secs(600));
+        assert!(!live.of(&patient).unwrap().is_current(Monotonic(600_000)));
+        live.update(patient.clone(), sample(), Some(at(600_000).wall), None, at(600_000));
+        live.update(patient.clone(), sample(), Some(at(1_000).wall), None, at(600_100));
+        live.update(patient.clone(), sample(), None, None, at(600_100));
+        assert!(live.of(&patient).unwrap().is_current(Monotonic(600_200)));
+    }
+
+    #[test]
+    fn a_sample_without_a_time_is_never_current() {
+        let (live, patient) = live(None, None, at(0));
+        assert!(!live.of(&patient).unwrap().is_current(Monotonic(0)));
+    }
+
+    #[test]
+    fn an_endless_interval_does_not_make_a_value_current_for_ever() {
+        let (live, patient) = live(Some(at(0).wall), Some(Cadence { interval_ms: u32::MAX }), at(0));
+        assert!(!live.of(&patient).unwrap().is_current(Monotonic(1_210_001)));
     }
 }

@@ -16,18 +16,18 @@ mod roster;
 pub mod view;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use crypto::{Secret, purpose};
+use crypto::{Secret, identity::VerifyingKey, purpose};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use host::{Clock, entropy::system_rng};
 use protocol::{
     alert::UnverifiedReceipt,
-    credential::{GatewayIdentity, PinnedClient},
+    credential::GatewayIdentity,
     error::Fault,
     handshake::{
         Established,
@@ -76,7 +76,10 @@ pub struct Ward {
     clock: Clock,
     events: broadcast::Sender<WardEvent>,
     state: Mutex<State>,
-    refusal_audit: DefaultDirectRateLimiter,
+    /// Audit rows and event lines about strangers who break the protocol: one bucket for noise, one for those who
+    /// claimed to be somebody, so that noise cannot hide them.
+    noise: DefaultDirectRateLimiter,
+    claims: DefaultDirectRateLimiter,
 }
 
 #[derive(Debug)]
@@ -86,9 +89,13 @@ struct State {
     deliveries: Deliveries,
     devices: BTreeMap<DeviceId, DeviceStatus>,
     /// Patients who left on purpose and are not back.
-    away: Vec<PatientId>,
+    away: BTreeSet<PatientId>,
     refusals: VecDeque<RefusalView>,
     refused: u64,
+    /// Refusals that were counted but not audited since the last audit row about that.
+    unaudited: u64,
+    /// Nobody is admitted any more.
+    stopping: bool,
     samples_stored: u64,
 }
 
@@ -96,7 +103,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) client: ClientId,
-    pub(crate) pinned: PinnedClient,
+    pub(crate) receipt_key: Option<VerifyingKey>,
     pub(crate) patient: PatientId,
     pub(crate) session_id: SessionId,
     pub(crate) queue: mpsc::Receiver<Outbound>,
@@ -104,7 +111,6 @@ pub(crate) struct Admitted {
 }
 
 /// What a client that is in is given at once.
-#[derive(Debug)]
 pub(crate) struct Welcome {
     pub(crate) session: Session,
     pub(crate) token: [u8; 16],
@@ -123,9 +129,11 @@ impl Ward {
             live: Live::default(),
             deliveries: Deliveries::default(),
             devices: BTreeMap::new(),
-            away: Vec::new(),
+            away: BTreeSet::new(),
+            stopping: false,
             refusals: VecDeque::new(),
             refused: 0,
+            unaudited: 0,
             samples_stored: 0,
         };
         Arc::new(Self {
@@ -134,7 +142,8 @@ impl Ward {
             clock,
             events: broadcast::channel(EVENTS).0,
             state: Mutex::new(state),
-            refusal_audit: RateLimiter::direct(Quota::per_second(AUDITED_REFUSALS)),
+            noise: RateLimiter::direct(Quota::per_second(AUDITED_REFUSALS)),
+            claims: RateLimiter::direct(Quota::per_second(AUDITED_REFUSALS)),
         })
     }
 
@@ -167,14 +176,19 @@ impl Ward {
     /// Keeps grace periods, resends and rekeys going until dropped; never returns.
     pub async fn run(&self) {
         let mut tick = tokio::time::interval(TICK);
+        let mut floods = tokio::time::interval(Duration::from_secs(60));
         let mut health = self.store.health();
         loop {
             tokio::select! {
                 _ = tick.tick() => self.tick(),
+                _ = floods.tick() => self.audit_flood().await,
                 Ok(()) = health.changed() => {
                     let health = *health.borrow_and_update();
                     tracing::warn!(?health, "storage");
                     self.publish(WardEvent::Storage { health: health_in_a_word(health).into() });
+                    if health == StoreHealth::Ok {
+                        self.audit(AuditEvent::Storage, "", "", "works again").await;
+                    }
                 }
             }
         }
@@ -185,10 +199,7 @@ impl Ward {
         let mut state = self.state();
         let State { roster, deliveries, .. } = &mut *state;
         roster.tick(now.mono, &mut system_rng());
-        let in_session = |patient: &PatientId| roster.session(&ClientId::Patient(patient.clone())).is_some();
-        for (patient, alert) in deliveries.due(now.mono, now.wall, in_session) {
-            roster.direct(&patient, &alert);
-        }
+        deliveries.send_due(now.mono, now.wall, |patient, alert| roster.direct_if_room(patient, alert));
     }
 
     /// The binding with which a client of this id and key may log in: the active one, or the one that waits for its
@@ -199,7 +210,7 @@ impl Ward {
     pub(crate) async fn enrolled(&self, id: &ClientId, key: KeyId) -> Result<Option<EnrolledClient>, Fault> {
         let id = id.clone();
         let read = self.store.read(move |view| {
-            let pending = view.pending_client(&id)?.filter(|client| client.pinned.login.key_id() == key);
+            let pending = view.pending_client(&id)?.filter(|client| client.key_id == key);
             Ok(match pending {
                 Some(pending) => Some(pending),
                 None => view.client(&id)?,
@@ -283,8 +294,9 @@ impl Ward {
         let mut token = [0; 16];
         system_rng().fill_bytes(&mut token);
         let token_expires = now.wall + TOKEN_LIFETIME;
-        let enrolled =
+        let (enrolled, first_login) =
             self.commit_login(&client, key, resume, resumed, token, source.to_owned(), now.wall).await?;
+        let receipt_key = enrolled.receipt_key().map_err(|error| local(&error))?;
         let patient = enrolled.patient;
 
         let (queue, inbox) = mpsc::channel(QUEUE);
@@ -300,16 +312,38 @@ impl Ward {
         let session_id = session.id();
         {
             let mut state = self.state();
+            if state.stopping {
+                return Err(Fault::DeniedBusy);
+            }
+            if first_login {
+                // A computer that was replaced may be in other hands: out before the newcomer is in.
+                state.roster.expel(&client, Farewell::Revoked);
+            }
             state.roster.enter(client.clone(), handle, wrap, now.mono, &mut system_rng());
-            state.away.retain(|away| *away != patient);
+            if matches!(client, ClientId::Patient(_)) {
+                state.away.remove(&patient);
+            }
         }
+        self.refuse_if_ended_meanwhile(&client, key).await?;
         self.publish(WardEvent::session(&client, &patient, session_id, resumed, post_quantum));
         if let ClientId::Patient(patient) = &client {
-            self.catch_up(patient).await;
+            self.catch_up(patient).await?;
         }
-        let pinned = enrolled.pinned;
-        let admitted = Admitted { client, pinned, patient, session_id, queue: inbox, end: ended };
+        let admitted = Admitted { client, receipt_key, patient, session_id, queue: inbox, end: ended };
         Ok((admitted, Welcome { session, token, token_expires }))
+    }
+
+    /// A revocation or replacement that was committed after the login was, but looked into the roster before the client
+    /// was in it, is carried out here. Nothing of its queue has been sent yet.
+    async fn refuse_if_ended_meanwhile(&self, client: &ClientId, key: KeyId) -> Result<(), Fault> {
+        let id = client.clone();
+        let read = self.store.read(move |view| view.client(&id)).await;
+        let still = read.map(|found| found.is_some_and(|found| found.key_id == key));
+        if matches!(still, Ok(true)) {
+            return Ok(());
+        }
+        self.state().roster.expel(client, Farewell::Revoked);
+        Err(still.map_or_else(|error| local(&error), |_| Fault::DeniedUnknown))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one transaction with all that a login leaves behind")]
@@ -322,18 +356,22 @@ impl Ward {
         token: [u8; 16],
         source: String,
         now: UnixMillis,
-    ) -> Result<EnrolledClient, Fault> {
+    ) -> Result<(EnrolledClient, bool), Fault> {
         let id = client.clone();
         let paired = self.store.write(move |ledger| {
-            let first_login = ledger
-                .pending_client(&id)?
-                .is_some_and(|pending| !resumed && pending.pinned.login.key_id() == key);
+            let first_login =
+                ledger.pending_client(&id)?.is_some_and(|pending| !resumed && pending.key_id == key);
             if first_login {
                 ledger.confirm_enrolment(&id, key, now)?;
                 ledger.audit(AuditEvent::Paired, &id.to_string(), &source, &format!("key {key}"), now)?;
             }
+            // It may have been replaced or revoked while its proof was being checked.
+            let enrolled = ledger.client(&id)?.filter(|client| client.key_id == key);
+            let enrolled = enrolled.ok_or(StoreError::UnknownClient)?;
             ledger.seen(&id, now)?;
             let expires = now + TOKEN_LIFETIME;
+            // One token at a time: a RESUME that somebody held back must not displace a newer session.
+            ledger.delete_tokens(&id)?;
             let record = TokenRecord {
                 client: id.clone(),
                 suite: id.kind().suite(),
@@ -344,7 +382,6 @@ impl Ward {
             ledger.save_token(&token_hash(&token), &record, now)?;
             let how = if resumed { "resumed" } else { "full login" };
             ledger.audit(AuditEvent::LoggedIn, &id.to_string(), &source, how, now)?;
-            let enrolled = ledger.client(&id)?.ok_or(StoreError::UnknownClient)?;
             Ok((enrolled, first_login))
         });
         let (enrolled, first_login) = paired.await.map_err(|error| local(&error))?;
@@ -355,7 +392,7 @@ impl Ward {
                 patient: enrolled.patient.to_string(),
             });
         }
-        Ok(enrolled)
+        Ok((enrolled, first_login))
     }
 
     /// A session is over.
@@ -364,10 +401,12 @@ impl Ward {
         let deliberate = !matches!(reason, SessionEnd::Lost(_));
         let was_current = {
             let mut state = self.state();
-            if matches!(reason, SessionEnd::ByClient(Farewell::EndedByPatient)) {
-                state.away.push(admitted.patient.clone());
+            let current = state.roster.leave(&admitted.client, admitted.session, deliberate, now.mono);
+            let left = matches!(reason, SessionEnd::ByClient(Farewell::EndedByPatient));
+            if current && left && matches!(admitted.client, ClientId::Patient(_)) {
+                state.away.insert(admitted.patient.clone());
             }
-            state.roster.leave(&admitted.client, admitted.session, deliberate, now.mono)
+            current
         };
         let said = reason.to_string();
         if was_current || !matches!(reason, SessionEnd::ByWard(Farewell::Displaced)) {
@@ -375,10 +414,12 @@ impl Ward {
         }
         let (id, ends_resumption) = (
             admitted.client.clone(),
-            matches!(
-                reason,
-                SessionEnd::ByClient(Farewell::EndedByPatient) | SessionEnd::ByWard(Farewell::EndedByDoctor)
-            ),
+            was_current
+                && matches!(
+                    reason,
+                    SessionEnd::ByClient(Farewell::EndedByPatient)
+                        | SessionEnd::ByWard(Farewell::EndedByDoctor)
+                ),
         );
         let noted = self.store.write(move |ledger| {
             if ends_resumption {
@@ -423,7 +464,7 @@ impl Ward {
                 let mut state = self.state();
                 state.samples_stored += u64::try_from(appended.stored.len()).unwrap_or(u64::MAX);
                 let cadence = state.devices.get(&device).map(|status| status.cadence);
-                state.live.update(appended.patient.clone(), sample.clone(), cadence, now.mono);
+                state.live.update(appended.patient.clone(), sample.clone(), newest.taken.wall, cadence, now);
             }
             self.publish(WardEvent::Vitals {
                 patient: appended.patient.to_string(),
@@ -441,10 +482,10 @@ impl Ward {
     /// [`Fault::DeniedProof`], [`Fault::LocalStorage`].
     pub(crate) async fn take_receipt(
         &self,
-        pinned: &PinnedClient,
+        admitted: &Admitted,
         receipt: UnverifiedReceipt,
     ) -> Result<(), Fault> {
-        let (ClientId::Patient(patient), Some(key)) = (&pinned.id, &pinned.receipts) else {
+        let (ClientId::Patient(patient), Some(key)) = (&admitted.client, &admitted.receipt_key) else {
             return Err(Fault::DeniedProof);
         };
         let receipt = receipt.verify(patient, key, &self.identity.alerts.verifying_key())?;
@@ -484,21 +525,53 @@ impl Ward {
             }
             state.refusals.push_back(view);
         }
+        let bucket = if is_a_claim(fault) { &self.claims } else { &self.noise };
+        if bucket.check().is_err() {
+            self.state().unaudited += 1;
+            return;
+        }
         self.publish(WardEvent::Refused {
             source: source.to_owned(),
             client: client.clone(),
             reason: reason.clone(),
         });
-        if self.refusal_audit.check().is_ok() {
-            let source = source.to_owned();
-            let noted = self.store.write(move |ledger| {
-                ledger.audit(AuditEvent::Refused, &client.unwrap_or_default(), &source, &reason, now)
-            });
-            if let Err(error) = noted.await {
-                tracing::warn!(%error, "a refusal could not be audited");
-            }
+        self.audit(AuditEvent::Refused, &client.unwrap_or_default(), source, &reason).await;
+    }
+
+    /// Adds an audit row that goes with no other change.
+    async fn audit(&self, event: AuditEvent, subject: &str, source: &str, detail: &str) {
+        let now = self.now().wall;
+        let (subject, source, detail) = (subject.to_owned(), source.to_owned(), detail.to_owned());
+        let noted =
+            self.store.write(move |ledger| ledger.audit(event, &subject, &source, &detail, now)).await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "an audit row could not be written");
         }
     }
+
+    /// One audit row for the refusals that had none.
+    async fn audit_flood(&self) {
+        let unaudited = std::mem::take(&mut self.state().unaudited);
+        if unaudited > 0 {
+            self.audit(AuditEvent::Refused, "", "", &format!("{unaudited} more refusals in a flood")).await;
+        }
+    }
+}
+
+/// Whether somebody claimed to be a client or to know a code, rather than only breaking the protocol.
+const fn is_a_claim(fault: &Fault) -> bool {
+    !matches!(
+        fault,
+        Fault::PeerFrame(_)
+            | Fault::PeerMalformed(_)
+            | Fault::PeerOutOfOrder { .. }
+            | Fault::PeerLimit(_)
+            | Fault::PeerVersion(_)
+            | Fault::PeerSuite
+            | Fault::PeerSlow
+            | Fault::DeniedOtherGateway
+            | Fault::DeniedBusy
+    )
 }
 
 /// Names a session that is over.

@@ -153,9 +153,13 @@ impl Ward {
     ///
     /// # Errors
     /// [`PeopleError::Store`].
-    pub async fn cancel_offer(&self, selector: Selector) -> Result<bool, PeopleError> {
-        let now = self.now().wall;
-        Ok(self.store.write(move |ledger| ledger.cancel_offer(selector, now)).await?)
+    pub async fn cancel_offer(&self, selector: Selector, by: &str) -> Result<bool, PeopleError> {
+        let (now, by) = (self.now().wall, by.to_owned());
+        let cancelled = self.store.write(move |ledger| {
+            ledger.audit(AuditEvent::Controlled, &selector.to_string(), &by, "offer called off", now)?;
+            ledger.cancel_offer(selector, now)
+        });
+        Ok(cancelled.await?)
     }
 
     /// Takes back a client's right to log in: committed first, then its session ends and the group key changes before
@@ -165,7 +169,7 @@ impl Ward {
     /// [`PeopleError::NoSuchClient`], [`PeopleError::Ambiguous`], [`PeopleError::Store`].
     pub async fn revoke(&self, kind: ClientKind, name: &str, by: &str) -> Result<ClientId, PeopleError> {
         let client = self.find(kind, name).await?;
-        let (id, patient) = (client.pinned.id, client.patient);
+        let (id, patient) = (client.id, client.patient);
         let (now, by, revoked) = (self.now().wall, by.to_owned(), id.clone());
         let committed = self.store.write(move |ledger| {
             ledger.revoke(&revoked, now)?;
@@ -182,7 +186,7 @@ impl Ward {
     }
 
     async fn find(&self, kind: ClientKind, name: &str) -> Result<EnrolledClient, PeopleError> {
-        let fits = |client: &EnrolledClient| match &client.pinned.id {
+        let fits = |client: &EnrolledClient| match &client.id {
             ClientId::Patient(patient) => kind == ClientKind::Patient && patient.as_str() == name,
             ClientId::Wearable(device) => {
                 let named = client.name.as_ref().is_some_and(|given| given.as_str() == name);
@@ -197,21 +201,24 @@ impl Ward {
             0 => Err(PeopleError::NoSuchClient { kind, name: name.to_owned() }),
             1 => Ok(found.remove(0)),
             _ => {
-                let found = found.iter().map(|client| client.pinned.id.to_string()).collect();
+                let found = found.iter().map(|client| client.id.to_string()).collect();
                 Err(PeopleError::Ambiguous { name: name.to_owned(), found })
             }
         }
     }
 
     /// Ends the sessions of all patients; their clients stay out until their people ask to return. Wearables go on.
-    pub fn disconnect_all(&self) -> usize {
+    pub async fn disconnect_all(&self, by: &str) -> usize {
+        self.audit(AuditEvent::Controlled, "", by, "all patients disconnected").await;
         self.state().roster.end_all(Farewell::EndedByDoctor, |client| matches!(client, ClientId::Patient(_)))
     }
 
     /// Ends all sessions because this program ends; clients reconnect by themselves.
     pub(crate) fn shut_down(&self) -> usize {
         self.publish(WardEvent::Stopping {});
-        self.state().roster.end_all(Farewell::Shutdown, |_| true)
+        let mut state = self.state();
+        state.stopping = true;
+        state.roster.end_all(Farewell::Shutdown, |_| true)
     }
 
     /// Whether anybody is in session.
@@ -228,7 +235,7 @@ impl Ward {
         let now = self.now().mono;
         let state = self.state();
         let view = |client: EnrolledClient| {
-            let handle = state.roster.session(&client.pinned.id);
+            let handle = state.roster.session(&client.id);
             let newest = state.live.of(&client.patient);
             PatientView {
                 id: client.patient.to_string(),
@@ -256,13 +263,13 @@ impl Ward {
         let clients = self.active(ClientKind::Wearable).await?;
         let state = self.state();
         let view = |client: EnrolledClient| {
-            let handle = state.roster.session(&client.pinned.id);
-            let told = match &client.pinned.id {
+            let handle = state.roster.session(&client.id);
+            let told = match &client.id {
                 ClientId::Wearable(device) => state.devices.get(device),
                 ClientId::Patient(_) => None,
             };
             WearableView {
-                id: client.pinned.id.to_string(),
+                id: client.id.to_string(),
                 name: client.name.map(|name| name.to_string()),
                 patient: client.patient.to_string(),
                 connected: handle.is_some(),
@@ -278,7 +285,7 @@ impl Ward {
 
     async fn active(&self, kind: ClientKind) -> Result<Vec<EnrolledClient>, PeopleError> {
         let clients = self.store.read(|view| view.clients()).await?.into_iter();
-        Ok(clients.filter(|c| c.standing == Standing::Active && c.pinned.id.kind() == kind).collect())
+        Ok(clients.filter(|c| c.standing == Standing::Active && c.id.kind() == kind).collect())
     }
 
     /// The last samples of a patient, the newest first.

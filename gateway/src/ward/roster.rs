@@ -135,9 +135,10 @@ impl Roster {
         current
     }
 
-    /// Ends a client's session and its membership, before anything else is sealed.
+    /// Ends a client's session and its membership: the group key changes before anything else is sealed or anybody
+    /// joins.
     pub(crate) fn expel(&mut self, client: &ClientId, farewell: Farewell) {
-        if let Some(handle) = self.sessions.get(client) {
+        if let Some(handle) = self.sessions.remove(client) {
             handle.end.send_replace(Some(End::Farewell(farewell)));
             if let ClientId::Patient(patient) = client {
                 self.group.remove(patient, handle.session);
@@ -195,6 +196,15 @@ impl Roster {
     pub(crate) fn direct(&self, patient: &PatientId, alert: &Arc<Alert>) -> bool {
         self.sessions
             .get(&ClientId::Patient(patient.clone()))
+            .is_some_and(|handle| handle.send(Outbound::Direct(Arc::clone(alert))))
+    }
+
+    /// Queues an alert for one patient's own session if it leaves half of the queue for what is new; false if not, or
+    /// if there is no session.
+    pub(crate) fn direct_if_room(&self, patient: &PatientId, alert: &Arc<Alert>) -> bool {
+        let handle = self.sessions.get(&ClientId::Patient(patient.clone()));
+        handle
+            .filter(|handle| handle.queue.capacity() > QUEUE / 2)
             .is_some_and(|handle| handle.send(Outbound::Direct(Arc::clone(alert))))
     }
 
@@ -345,6 +355,17 @@ mod tests {
         assert_eq!(*older.end.borrow(), Some(End::Farewell(Farewell::Displaced)));
         assert!(!roster.leave(&client(1), older.session, false, NOW), "its end does not touch the newer one");
         assert_eq!(roster.sessions().count(), 1);
+    }
+
+    #[test]
+    fn a_replaced_computer_cannot_ratchet_on_to_what_its_successor_reads() {
+        let (mut roster, mut rng) = roster();
+        let old = enter(&mut roster, &mut rng, 1, 1, QUEUE);
+        let before = roster.epoch().generation;
+        roster.expel(&client(1), Farewell::Revoked);
+        let _new = enter(&mut roster, &mut rng, 1, 2, QUEUE);
+        assert_eq!(roster.epoch().generation, before + 1, "a fresh key, not a step of the old one");
+        assert_eq!(*old.end.borrow(), Some(End::Farewell(Farewell::Revoked)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What verbs, scripts and screens are told: plain serialisable values, made by the ward, formatted elsewhere.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::event::SampleView;
@@ -97,7 +99,7 @@ pub struct Missing {
 }
 
 /// An open offer to pair.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct OfferView {
     /// The code, to be carried to the client by a person.
     pub code: String,
@@ -109,6 +111,12 @@ pub struct OfferView {
     pub expires: String,
     /// Guesses that remain.
     pub tries_left: u8,
+}
+
+impl fmt::Debug for OfferView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OfferView({} for {}, code hidden)", self.kind, self.patient)
+    }
 }
 
 /// Something that was refused.
