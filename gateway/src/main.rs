@@ -12,11 +12,12 @@ use gateway::{
     cli::{Cli, RunArgs, Verb},
     console::{self, Role},
     control::client::Target,
+    ward::event::WardEvent,
 };
 use host::{Clock, events::EventLines, exit::Exit, exit::Stop};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::broadcast::error::RecvError,
+    sync::broadcast::{Receiver, error::RecvError},
 };
 
 fn main() -> ExitCode {
@@ -69,10 +70,20 @@ async fn run(args: RunArgs, has_screen: bool) -> anyhow::Result<Exit> {
     let config = args.config()?;
     let gateway = Gateway::start(&config, Clock::start()).await?;
     // Whatever ends the screen, a terminal that went away included: the gateway says goodbye and stops.
-    let ended =
-        if has_screen { show(&gateway).await } else { run_headless(&gateway).await.map(|()| Exit::Done) };
+    if has_screen {
+        let ended = show(&gateway).await;
+        gateway.stop().await;
+        return ended;
+    }
+    let lines = EventLines::to_stdout();
+    let mut events = gateway.ward().subscribe();
+    let ended = run_headless(&gateway, &lines, &mut events).await;
     gateway.stop().await;
-    ended
+    // What the end brought: who was told, and that it is over.
+    while let Ok(event) = events.try_recv() {
+        lines.emit(&event);
+    }
+    ended.map(|()| Exit::Done)
 }
 
 async fn show(gateway: &Gateway) -> anyhow::Result<Exit> {
@@ -91,11 +102,14 @@ async fn show(gateway: &Gateway) -> anyhow::Result<Exit> {
     Ok(ended?)
 }
 
-async fn run_headless(gateway: &Gateway) -> anyhow::Result<()> {
-    let lines = EventLines::to_stdout();
-    let mut events = gateway.ward().subscribe();
-    lines.emit(&gateway.listening());
+async fn run_headless(
+    gateway: &Gateway,
+    lines: &EventLines,
+    events: &mut Receiver<WardEvent>,
+) -> anyhow::Result<()> {
+    // Whoever reads that it listens may end it.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    lines.emit(&gateway.listening());
     loop {
         tokio::select! {
             event = events.recv() => match event {
