@@ -94,6 +94,8 @@ struct State {
     refused: u64,
     /// Refusals that were counted but not audited since the last audit row about that.
     unaudited: u64,
+    /// Connections of clients that were admitted and have not ended yet; some may have left the roster before.
+    conversations: usize,
     /// Nobody is admitted any more.
     stopping: bool,
     samples_stored: u64,
@@ -130,6 +132,7 @@ impl Ward {
             deliveries: Deliveries::default(),
             devices: BTreeMap::new(),
             away: BTreeSet::new(),
+            conversations: 0,
             stopping: false,
             refusals: VecDeque::new(),
             refused: 0,
@@ -327,8 +330,13 @@ impl Ward {
         self.refuse_if_ended_meanwhile(&client, key).await?;
         self.publish(WardEvent::session(&client, &patient, session_id, resumed, post_quantum));
         if let ClientId::Patient(patient) = &client {
-            self.catch_up(patient).await?;
+            let caught_up = self.catch_up(patient).await;
+            if let Err(fault) = caught_up {
+                self.state().roster.leave(&client, session_id, true, now.mono);
+                return Err(fault);
+            }
         }
+        self.state().conversations += 1;
         let admitted = Admitted { client, receipt_key, patient, session_id, queue: inbox, end: ended };
         Ok((admitted, Welcome { session, token, token_expires }))
     }
@@ -399,14 +407,14 @@ impl Ward {
     pub(crate) async fn leave(&self, admitted: &LeavingSession, reason: &SessionEnd) {
         let now = self.now();
         let deliberate = !matches!(reason, SessionEnd::Lost(_));
-        let was_current = {
+        let (was_current, is_back) = {
             let mut state = self.state();
             let current = state.roster.leave(&admitted.client, admitted.session, deliberate, now.mono);
             let left = matches!(reason, SessionEnd::ByClient(Farewell::EndedByPatient));
             if current && left && matches!(admitted.client, ClientId::Patient(_)) {
                 state.away.insert(admitted.patient.clone());
             }
-            current
+            (current, state.roster.session(&admitted.client).is_some())
         };
         let said = reason.to_string();
         if was_current || !matches!(reason, SessionEnd::ByWard(Farewell::Displaced)) {
@@ -414,7 +422,8 @@ impl Ward {
         }
         let (id, ends_resumption) = (
             admitted.client.clone(),
-            was_current
+            // The token of a newer session is not this one's to take.
+            !is_back
                 && matches!(
                     reason,
                     SessionEnd::ByClient(Farewell::EndedByPatient)
@@ -434,6 +443,7 @@ impl Ward {
         if let Err(error) = noted.await {
             tracing::warn!(%error, "the end of a session could not be noted");
         }
+        self.state().conversations -= 1;
     }
 
     /// A wearable told about itself.

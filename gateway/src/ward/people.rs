@@ -221,9 +221,9 @@ impl Ward {
         state.roster.end_all(Farewell::Shutdown, |_| true)
     }
 
-    /// Whether anybody is in session.
+    /// Whether everybody has gone and was told what had to be told.
     pub(crate) fn is_empty(&self) -> bool {
-        self.state().roster.sessions().next().is_none()
+        self.state().conversations == 0
     }
 
     /// The paired patients, by id.
