@@ -74,6 +74,12 @@ impl Gateway {
         })?;
         let key = keyfile::obtain(&data_dir)?;
         let (path, doctor) = (data_dir.path().join(DATABASE), config.id.clone());
+        if !path.exists() {
+            // Empty it is a new database, and the files beside it get its mode.
+            data_dir
+                .write(DATABASE, b"")
+                .map_err(|error| Stop::new(Exit::Configuration, error.to_string()))?;
+        }
         let (secret, protection) = (key.key, key.protection);
         let opened = tokio::task::spawn_blocking(move || Store::open(&path, &secret, &doctor)).await?;
         let store = opened.map_err(|error| Stop::new(Exit::Configuration, error.to_string()))?;
