@@ -233,6 +233,10 @@ impl Program {
         self.end()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A line of its status in `/proc`, in kilobytes, such as `VmHWM`: the most memory that it ever used.
     pub(crate) fn memory(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

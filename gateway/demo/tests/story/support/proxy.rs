@@ -1,7 +1,7 @@
 //! A wire between a client and the gateway that a test can listen to, stop and alter.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -9,6 +9,8 @@ use std::{
     },
     thread,
 };
+
+use socket2::{Domain, Socket, Type};
 
 /// Changes bytes on their way; told which direction, how many bytes went that way before, and the bytes.
 type Tamper = Box<dyn FnMut(Way, usize, &mut [u8]) + Send>;
@@ -51,6 +53,30 @@ impl Proxy {
         gateway: &str,
         tamper: impl FnMut(Way, usize, &mut [u8]) + Send + 'static,
     ) -> Self {
+        Self::start(gateway, tamper, |address| TcpStream::connect(address))
+    }
+
+    /// Carries connections to `gateway` over sockets that hold as little as the system allows.
+    pub(crate) fn narrow(gateway: &str) -> Self {
+        Self::start(
+            gateway,
+            |_, _, _| {},
+            |address| {
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+                socket.set_recv_buffer_size(4_096)?;
+                // Small segments keep the other side's send buffer small, too.
+                socket.set_tcp_mss(1_000)?;
+                socket.connect(&address.parse::<SocketAddr>().unwrap().into())?;
+                Ok(socket.into())
+            },
+        )
+    }
+
+    fn start(
+        gateway: &str,
+        tamper: impl FnMut(Way, usize, &mut [u8]) + Send + 'static,
+        connect: impl Fn(&str) -> io::Result<TcpStream> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let inside = Arc::new(Inside {
@@ -62,7 +88,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 // The gateway may be down; then the client notices as it would without a proxy.
-                let Ok(server) = TcpStream::connect(&gateway) else { continue };
+                let Ok(server) = connect(&gateway) else { continue };
                 let number = {
                     let mut heard = shared.heard.lock().unwrap();
                     heard.push(Heard::default());

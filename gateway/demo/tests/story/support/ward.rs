@@ -23,31 +23,24 @@ fn own_address() -> String {
     format!("127.{}.{low}.{}", high.max(1), NEXT.fetch_add(1, Ordering::SeqCst))
 }
 
-/// Where a program runs: its home folder and what is in its environment besides.
+/// A computer, as far as a program sees it: a home folder.
 #[derive(Debug)]
-pub(crate) struct Spot {
-    home: TempDir,
-    environment: Vec<(String, String)>,
-}
+pub(crate) struct Spot(TempDir);
 
 impl Spot {
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap(), environment: Vec::new() }
-    }
-
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
+        Self(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.home.path()
+        self.0.path()
     }
 
     /// A program with these arguments, not started.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(path_of(program));
-        command.args(arguments).env("VITALWARD_HOME", self.path()).envs(self.environment.iter().cloned());
+        let own = ["gateway", "patient", "wearable"].contains(&program);
+        let mut command = if own { Command::new(path_of(program)) } else { Command::new(program) };
+        command.args(arguments).env("VITALWARD_HOME", self.path());
         command
     }
 
@@ -69,23 +62,42 @@ pub(crate) struct Ward {
     pub(crate) patients: String,
     pub(crate) wearables: String,
     options: Vec<String>,
+    /// Words before the gateway's own command line.
+    launcher: Vec<String>,
+    /// How verbs name the gateway's folder, if it is not where it says.
+    seen_from_outside: Option<String>,
 }
 
 impl Ward {
     pub(crate) fn open() -> Self {
-        Self::open_at(Spot::new(), &[])
+        Self::open_with(&[])
     }
 
     pub(crate) fn open_with(options: &[&str]) -> Self {
-        Self::open_at(Spot::new(), options)
+        Self::launched(Spot::new(), &[], options)
     }
 
-    pub(crate) fn open_at(spot: Spot, options: &[&str]) -> Self {
+    /// A gateway started by another program, such as `prlimit --nofile=1024`.
+    pub(crate) fn launched(spot: Spot, launcher: &[&str], options: &[&str]) -> Self {
         let any = format!("{}:0", own_address());
-        let options = options.iter().map(ToString::to_string).collect();
-        let mut ward = Self { spot, gateway: None, patients: any.clone(), wearables: any, options };
+        let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+        let mut ward = Self {
+            spot,
+            gateway: None,
+            patients: any.clone(),
+            wearables: any,
+            options: words(options),
+            launcher: words(launcher),
+            seen_from_outside: None,
+        };
         ward.start();
         ward
+    }
+
+    /// From now on verbs look for the gateway's folder in the gateway's own mount namespace.
+    pub(crate) fn look_inside(&mut self) {
+        let inside = format!("/proc/{}/root{}", self.gateway().id(), self.folder().display());
+        self.seen_from_outside = Some(inside);
     }
 
     /// Starts the gateway, on the ports that it had before.
@@ -94,7 +106,14 @@ impl Ward {
         let mut arguments = vec!["--id", "D001", "--headless", "--listen", &self.patients];
         arguments.extend(["--wearable-listen", &self.wearables]);
         arguments.extend(self.options.iter().map(String::as_str));
-        let gateway = self.spot.start("gateway", &arguments);
+        let mut command = self.spot.command("gateway", &arguments);
+        if let Some((launcher, words)) = self.launcher.split_first() {
+            let program = command.get_program().to_owned();
+            let mut launched = self.spot.command(launcher, &[]);
+            launched.args(words).arg(program).args(command.get_args());
+            command = launched;
+        }
+        let gateway = Program::start(command, None);
         let listening = gateway.wait(&json!({"event": "listening", "doctor": "D001"}));
         let port = |kind: &str| listening[kind].as_str().unwrap().to_owned();
         (self.patients, self.wearables) = (port("patients"), port("wearables"));
@@ -126,7 +145,9 @@ impl Ward {
     /// Runs a verb to its end.
     #[track_caller]
     pub(crate) fn verb(&self, arguments: &[&str]) -> Said {
-        self.spot.run("gateway", arguments)
+        let folder = self.seen_from_outside.as_deref();
+        let folder: Vec<&str> = folder.map_or_else(Vec::new, |folder| vec!["--data-dir", folder]);
+        self.spot.run("gateway", &[arguments, &folder].concat())
     }
 
     /// What a verb says with `--json`.
