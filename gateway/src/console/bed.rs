@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use protocol::{
-    time::{Monotonic, Now},
+    time::{Monotonic, Now, UnixMillis},
     vitals::Cadence,
 };
 
@@ -16,35 +16,51 @@ use crate::ward::{
 
 /// The age limit of a device that has not told its cadence: that of one sample a second.
 const UNTOLD: Cadence = Cadence { interval_ms: 1_000 };
-/// What clocks may differ; a sample that was longer on its way is an old one, sent late.
-const LATE: Duration = Duration::from_secs(30);
+/// The longest interval that is believed, as by the ward.
+const LONGEST_INTERVAL_MS: u32 = 600_000;
 /// Wearables need so long to come back to a gateway that has just started.
 const COMING_BACK: Duration = Duration::from_secs(15);
 
-/// The newest sample of a device.
+/// The newest sample of a device. The rules are the ward's (`ward::live`): they hold here too while nobody answers.
 #[derive(Debug)]
 pub(super) struct Newest {
     pub(super) sample: SampleView,
-    /// When it came.
-    pub(super) at: Monotonic,
-    /// The gateway says that it is past its limit.
-    pub(super) ended: bool,
-    /// How old it was then, if it came late.
-    late: Duration,
+    taken: Option<UnixMillis>,
+    /// When it was heard of here.
+    at: Monotonic,
+    /// How old it was then.
+    age: Duration,
+    /// It may not be shown as current, whatever its age.
+    ended: bool,
 }
 
 impl Newest {
-    pub(super) fn new(sample: SampleView, at: Monotonic, ended: bool) -> Self {
-        let taken = sample.time.as_deref().and_then(when::parsed);
+    /// A sample that has just been stored. One that does not know when it was taken is never current.
+    pub(super) fn stored(sample: &SampleView, now: Monotonic) -> Self {
         let received = when::parsed(&sample.received);
-        let on_its_way =
-            taken.zip(received).map_or(Duration::ZERO, |(taken, received)| received.since(taken));
-        let late = if on_its_way > LATE { on_its_way } else { Duration::ZERO };
-        Self { sample, at, ended, late }
+        let taken = sample.time.as_deref().and_then(when::parsed);
+        let age = taken.zip(received).map_or(Duration::ZERO, |(taken, received)| received.since(taken));
+        Self { sample: sample.clone(), taken, at: now, age, ended: taken.is_none() }
+    }
+
+    /// A sample with the gateway's word on its age.
+    pub(super) fn told(sample: &SampleView, age: Duration, is_current: bool, now: Monotonic) -> Self {
+        let taken = sample.time.as_deref().and_then(when::parsed);
+        Self { sample: sample.clone(), taken, at: now, age, ended: !is_current }
+    }
+
+    /// Takes in what is heard of the same device: a newer sample, or that the same one is older than thought.
+    pub(super) fn hear(&mut self, heard: Self) {
+        if heard.sample.seq == self.sample.seq {
+            let age = self.age(heard.at).max(heard.age);
+            *self = Self { age, ended: self.ended || heard.ended, ..heard };
+        } else if heard.taken >= self.taken && heard.sample.received >= self.sample.received {
+            *self = heard;
+        }
     }
 
     fn age(&self, now: Monotonic) -> Duration {
-        now.since(self.at) + self.late
+        self.age.saturating_add(now.since(self.at))
     }
 
     fn is_current(&self, cadence: Cadence, now: Monotonic) -> bool {
@@ -118,7 +134,7 @@ impl<'a> Bed<'a> {
         let cadence = |device: &str| {
             let told = wearables.iter().find(|wearable| wearable.id == device);
             told.and_then(|wearable| wearable.interval_ms)
-                .map_or(UNTOLD, |interval_ms| Cadence { interval_ms })
+                .map_or(UNTOLD, |told| Cadence { interval_ms: told.min(LONGEST_INTERVAL_MS) })
         };
         let mut all: Vec<&Newest> =
             state.vitals.get(&patient.id).into_iter().flat_map(|devices| devices.values()).collect();

@@ -3,6 +3,8 @@
 //! file only carries events, answers, keys and time between them.
 
 mod bed;
+#[cfg(test)]
+mod fixtures;
 mod input;
 mod link;
 mod log;

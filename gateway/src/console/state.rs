@@ -16,7 +16,7 @@ use super::{
     when,
 };
 use crate::ward::{
-    event::{SampleView, WardEvent},
+    event::WardEvent,
     view::{AlertReport, PatientView, RefusalView, Status, WearableView},
 };
 
@@ -109,7 +109,7 @@ impl State {
         }
         match event {
             WardEvent::Vitals { patient, sample, .. } => {
-                self.measured(patient, sample, now.mono, true);
+                self.measured(patient, Newest::stored(sample, now.mono));
                 return false;
             }
             WardEvent::Storage { health } => {
@@ -171,8 +171,8 @@ impl State {
         for patient in &patients {
             if let Some(sample) = &patient.last_vitals {
                 let age = Duration::from_millis(patient.vitals_age_ms.unwrap_or_default());
-                let at = Monotonic(now.mono.0.saturating_sub(millis(age)));
-                self.measured(&patient.id, sample, at, patient.vitals_current);
+                let told = Newest::told(sample, age, patient.vitals_current, now.mono);
+                self.measured(&patient.id, told);
             }
         }
         self.patients = patients;
@@ -188,17 +188,11 @@ impl State {
         }
     }
 
-    fn measured(&mut self, patient: &str, sample: &SampleView, at: Monotonic, is_current: bool) {
+    fn measured(&mut self, patient: &str, heard: Newest) {
         let devices = self.vitals.entry(patient.to_owned()).or_default();
-        match devices.get_mut(&sample.device) {
-            Some(known) if known.sample.received > sample.received => {}
-            Some(known) if known.sample.seq == sample.seq => {
-                known.at = known.at.min(at);
-                known.ended |= !is_current;
-            }
-            _ => {
-                devices.insert(sample.device.clone(), Newest::new(sample.clone(), at, !is_current));
-            }
+        match devices.get_mut(&heard.sample.device) {
+            Some(known) => known.hear(heard),
+            None => drop(devices.insert(heard.sample.device.clone(), heard)),
         }
     }
 
@@ -306,8 +300,4 @@ impl State {
 
 fn sessions_ended(count: usize) -> String {
     if count == 1 { "1 session ended".into() } else { format!("{count} sessions ended") }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

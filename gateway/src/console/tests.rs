@@ -1,12 +1,16 @@
-//! State and keys without a terminal. The builders are also what the drawing tests start from.
+//! State and keys without a terminal.
 
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use protocol::time::{Monotonic, Now, UnixMillis};
+use protocol::time::{Monotonic, Now};
 
 use super::{
     bed::{Bed, Monitoring, Presence},
+    fixtures::{
+        START, after, key, keys, offer, patient, polled, quantity, report, sample, state, vitals, ward,
+        wearable,
+    },
     input::{self, Act},
     link::{Answer, Ask, Polled},
     log,
@@ -14,152 +18,9 @@ use super::{
     state::{Role, State, Tone},
 };
 use crate::ward::{
-    event::{QuantityView, SampleView, WardEvent, rfc3339},
-    view::{AlertReport, Missing, OfferView, PatientView, RefusalView, Status, WearableView},
+    event::{SampleView, WardEvent, rfc3339},
+    view::{AlertReport, PatientView, RefusalView, WearableView},
 };
-
-pub(super) const START: Now = Now { wall: UnixMillis(1_795_232_000_000), mono: Monotonic(100_000) };
-
-pub(super) fn after(seconds: u64) -> Now {
-    let passed = Duration::from_secs(seconds);
-    Now { wall: START.wall + passed, mono: START.mono + passed }
-}
-
-pub(super) fn quantity(name: &str, text: &str, unit: &str) -> QuantityView {
-    QuantityView {
-        code: name.into(),
-        name: name.into(),
-        value: text.parse().unwrap(),
-        text: text.into(),
-        unit: unit.into(),
-        plausible: true,
-    }
-}
-
-pub(super) fn sample(seq: u64, now: Now) -> SampleView {
-    SampleView {
-        time: Some(rfc3339(now.wall)),
-        received: rfc3339(now.wall),
-        device: "uuid-1".into(),
-        seq,
-        simulated: false,
-        quality: 97,
-        quantities: vec![
-            quantity("heart rate", "72", "/min"),
-            quantity("SpO2", "97.6", "%"),
-            quantity("respiration", "14", "/min"),
-            quantity("body temperature", "36.83", "Cel"),
-        ],
-    }
-}
-
-pub(super) fn vitals(patient: &str, sample: SampleView) -> WardEvent {
-    WardEvent::Vitals { patient: patient.into(), device: sample.device.clone(), sample, count: 1 }
-}
-
-pub(super) fn patient(id: &str) -> PatientView {
-    PatientView {
-        id: id.into(),
-        connected: true,
-        since: Some(rfc3339(START.wall)),
-        session: Some("86654fa4-38ca-64bd-c43e-2f0135fc20cc".into()),
-        source: Some("127.0.0.1:59778".into()),
-        epoch: None,
-        last_vitals: None,
-        vitals_age_ms: None,
-        vitals_current: false,
-        post_quantum: Some(true),
-        away: false,
-    }
-}
-
-pub(super) fn wearable(patient: &str) -> WearableView {
-    WearableView {
-        id: "uuid-1".into(),
-        name: Some("W001".into()),
-        patient: patient.into(),
-        connected: true,
-        since: Some(rfc3339(START.wall)),
-        interval_ms: Some(1_000),
-        battery: Some(87),
-        firmware: None,
-        post_quantum: false,
-    }
-}
-
-pub(super) fn report(recipients: usize, missing: &[&str]) -> AlertReport {
-    let reason = format!("not connected since {}", rfc3339(START.wall));
-    AlertReport {
-        alert: "alert-1".into(),
-        text: "Leave the building".into(),
-        created: rfc3339(START.wall),
-        expires: rfc3339(START.wall + Duration::from_secs(86_400)),
-        epoch: None,
-        recipients,
-        decrypted: recipients - missing.len(),
-        acknowledged: 1,
-        missing: missing.iter().map(|id| Missing { patient: (*id).into(), reason: reason.clone() }).collect(),
-        p50_ms: Some(4),
-        p99_ms: Some(9),
-        last_ms: Some(9),
-        cancels: None,
-        cancelled_by: None,
-    }
-}
-
-pub(super) fn offer(kind: &str) -> OfferView {
-    OfferView {
-        code: "FYE-VGV-MVB".into(),
-        kind: kind.into(),
-        patient: "P001".into(),
-        expires: rfc3339(START.wall + Duration::from_secs(600)),
-        tries_left: 3,
-    }
-}
-
-pub(super) fn polled(patients: Vec<PatientView>, wearables: Vec<WearableView>) -> Polled {
-    let status = Status {
-        doctor: "D001".into(),
-        gateway: "uuid".into(),
-        version: "0.1.0".into(),
-        patients_listen: "127.0.0.1:7300".into(),
-        wearables_listen: "127.0.0.1:7301".into(),
-        data_dir: "/tmp/gateway-D001".into(),
-        uptime_ms: 3_600_000,
-        patients_connected: 0,
-        patients_paired: patients.len(),
-        wearables_connected: 0,
-        wearables_paired: wearables.len(),
-        epoch: "1.1".into(),
-        storage: "ok".into(),
-        key_protection: String::new(),
-        samples_stored: 0,
-        refused: 0,
-    };
-    Polled { status, patients, wearables, alerts: Vec::new(), offers: Vec::new(), refusals: None }
-}
-
-pub(super) fn state(role: Role, polled: Polled) -> State {
-    let mut state = State::new(role, START);
-    state.hear(Answer::Polled(Box::new(polled)), START);
-    state
-}
-
-/// P001 with a wearable whose sample just came.
-pub(super) fn ward() -> State {
-    let mut state = state(Role::Owner, polled(vec![patient("P001")], vec![wearable("P001")]));
-    state.see(&vitals("P001", sample(1, START)), START);
-    state
-}
-
-pub(super) fn key(state: &mut State, code: KeyCode) -> Act {
-    input::press(state, KeyEvent::new(code, KeyModifiers::NONE), START)
-}
-
-pub(super) fn keys(state: &mut State, text: &str) -> Act {
-    text.chars()
-        .fold(Act::Nothing, |_, c| key(state, if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) }))
-}
 
 fn notice(state: &State) -> &str {
     state.notice.as_ref().map_or("", |notice| &notice.text)
@@ -203,6 +64,32 @@ fn samples_that_come_late_are_not_taken_for_new_ones() {
     let old = SampleView { received: rfc3339(after(300).wall), ..sample(2, START) };
     state.see(&vitals("P001", old), after(300));
     assert_eq!(bed(&state, after(300)).monitoring, Monitoring::Lost(Some(Duration::from_secs(300))));
+}
+
+#[test]
+fn a_sample_without_a_time_is_never_shown_as_current() {
+    let mut state = state(Role::Owner, polled(vec![patient("P001")], vec![wearable("P001")]));
+    state.see(&vitals("P001", SampleView { time: None, ..sample(1, START) }), START);
+    assert_eq!(shown(&state, START), [None, None, None, None]);
+}
+
+#[test]
+fn an_age_that_was_told_counts_on_from_there() {
+    let said = PatientView {
+        last_vitals: Some(sample(1, START)),
+        vitals_age_ms: Some(200_000),
+        vitals_current: true,
+        ..patient("P001")
+    };
+    let slow = WearableView { interval_ms: Some(300_000), ..wearable("P001") };
+    // A console that has just been opened: its own clock began after the sample came.
+    let opened = Now { mono: Monotonic(0), ..START };
+    let mut state = State::new(Role::Attached, opened);
+    state.hear(Answer::Polled(Box::new(polled(vec![said], vec![slow]))), opened);
+    let later = Now { mono: Monotonic(400_000), ..START };
+    assert_eq!(bed(&state, later).monitoring, Monitoring::Live(Duration::from_secs(600)));
+    let too_late = Now { mono: Monotonic(411_000), ..START };
+    assert!(bed(&state, too_late).is_unwatched());
 }
 
 #[test]

@@ -5,11 +5,11 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 use super::*;
 use crate::{
     console::{
-        link::Answer,
-        modal::Question,
-        tests::{
+        fixtures::{
             START, after, key, keys, offer, patient, polled, report, sample, state, vitals, ward, wearable,
         },
+        link::Answer,
+        modal::Question,
     },
     ward::{
         event::SampleView,
