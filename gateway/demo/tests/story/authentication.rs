@@ -85,7 +85,9 @@ fn another_gateway_at_the_same_address_gets_nothing() {
     patient.end().ended(1, &[STRANGER]);
     let refused = wearable.wait(&json!({"event": "refused"}));
     assert!(refused["reason"].as_str().unwrap().starts_with(STRANGER), "{refused}");
-    wearable.end().ended(78, &[STRANGER, "The samples taken so far are kept."]);
+    // Nobody on the network can end a wearable: it goes on sampling until its person stops it.
+    wearable.signal("TERM");
+    wearable.end().ended(0, &[]);
 
     let ask = |verb: &str| stranger.run("gateway", &[verb, "--json"]).json().clone();
     let status = ask("status");
@@ -129,8 +131,12 @@ fn a_revoked_wearable_stops_and_keeps_its_samples() {
         .end()
         .ended(78, &["does not take this wearable (any more)", "The samples taken so far are kept."]);
     assert_eq!(ward.ask(&["wearables"]), json!([]));
-    let said = ward.wearable("Watch", &[]).end();
-    said.ended(78, &["does not take this wearable (any more)"]);
+    // Outside a session nobody vouches for a refusal, so it ends nothing.
+    let wearable = ward.wearable("Watch", &[]);
+    let refused = wearable.wait(&json!({"event": "refused"}));
+    assert!(refused["reason"].as_str().unwrap().contains("not paired (any more)"), "{refused}");
+    wearable.signal("TERM");
+    wearable.end().ended(0, &[]);
 }
 
 #[test]

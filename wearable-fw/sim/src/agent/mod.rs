@@ -4,8 +4,15 @@
 //! [`start`] gives a [`Device`]: events (bounded; see [`DeviceEvent::Missed`]), the newest [`DeviceState`], a channel for
 //! commands, and the task. The session's ticket is kept in memory only, as on a board: after a restart the device logs in
 //! fully.
+//!
+//! Over plain TCP anybody on the network can answer in the gateway's place, so what is said before a login is complete
+//! ends nothing: a refusal, or a gateway that does not prove to be the pinned one, is reported and shown, no sample is
+//! sent, sampling goes on, the clock stays as it is, and the device tries again after [`REFUSED_WAIT`] or when its
+//! person says so. Only what the pinned gateway says in a session ([`DeviceError::Revoked`]) ends the device. A pairing
+//! has its person beside it and ends with its refusal.
 
 mod link;
+mod refusal;
 mod run;
 mod state;
 
@@ -40,6 +47,8 @@ use crate::{
 pub const DEFAULT_CAPACITY: usize = 6 * 3_600;
 /// How long a code is tried.
 pub const PAIRING_LIMIT: Duration = Duration::from_secs(600);
+/// Between two tries after a refusal.
+pub const REFUSED_WAIT: Duration = Duration::from_secs(60);
 /// What the device says that it runs.
 pub const FIRMWARE: &str = concat!("vitalward-sim ", env!("CARGO_PKG_VERSION"));
 
@@ -104,6 +113,8 @@ pub struct DeviceConfig {
     pub samples: Option<u64>,
     /// Most samples that are kept.
     pub capacity: usize,
+    /// Between two tries after a refusal.
+    pub refused_wait: Duration,
 }
 
 impl DeviceConfig {
@@ -122,6 +133,7 @@ impl DeviceConfig {
             speed: Speed::REAL,
             samples: None,
             capacity: DEFAULT_CAPACITY,
+            refused_wait: REFUSED_WAIT,
         }
     }
 }
@@ -158,16 +170,11 @@ pub enum DeviceError {
         "this wearable is not paired yet; ask the clinic for a code and start with --pair CODE, or start with --show-code and enter the code at the gateway"
     )]
     Unpaired,
-    /// The gateway does not prove to be the pinned one.
-    #[error(
-        "This is NOT the gateway that you paired with. Nothing was sent. If the clinic replaced its gateway, pair again: start with --pair CODE or --show-code. The samples taken so far are kept."
-    )]
-    OtherGateway,
-    /// The gateway does not know this device or its key, or not any more.
+    /// The gateway revoked this device, and said so in a session.
     #[error(
         "the gateway does not take this wearable (any more); ask the clinic for a code and start with --pair CODE or --show-code. The samples taken so far are kept."
     )]
-    NotPaired,
+    Revoked,
     /// Pairing was refused.
     #[error("pairing failed: {0}")]
     PairingRefused(Fault),
@@ -191,8 +198,7 @@ impl DeviceError {
             | Self::Keys(_)
             | Self::Journal(JournalError::Foreign(_) | JournalError::Folder(_))
             | Self::Unpaired
-            | Self::OtherGateway
-            | Self::NotPaired => Exit::Configuration,
+            | Self::Revoked => Exit::Configuration,
             Self::Replay(_) => Exit::Usage,
             Self::Journal(JournalError::Write(_))
             | Self::Outbox(_)
@@ -244,6 +250,7 @@ pub fn start(config: DeviceConfig) -> Result<Device, DeviceError> {
         gateway: config.gateway,
         speed: config.speed,
         samples: config.samples,
+        refused_wait: config.refused_wait,
     };
     let runner = run::Runner::new(
         settings,

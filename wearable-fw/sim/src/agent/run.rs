@@ -18,7 +18,7 @@ use protocol::{
     id::{BootId, ClientId, Seq, WearableName},
     message::{DeviceStatus, Farewell, FromClient},
     pairing::{code::PairingCode, initiator::Candidate},
-    time::Monotonic,
+    time::{ClockFlag, Monotonic},
     vitals::{Cadence, Sample, SampleTime},
 };
 use rand_core::Rng;
@@ -33,6 +33,7 @@ use super::{
     DeviceCommand, DeviceError, DeviceEvent, DeviceState, Ended, FIRMWARE, LinkState, PAIRING_LIMIT, Pairing,
     Speed,
     link::{Arrival, Link},
+    refusal,
 };
 use crate::{
     clock::DeviceClock,
@@ -57,6 +58,7 @@ pub(super) struct Settings {
     pub(super) gateway: String,
     pub(super) speed: Speed,
     pub(super) samples: Option<u64>,
+    pub(super) refused_wait: Duration,
 }
 
 pub(super) struct Memory {
@@ -106,6 +108,8 @@ pub(super) struct Runner {
     patient: Patient,
     wires: Wires,
     clock: DeviceClock,
+    /// Somebody refused the clock: the next login states no time, so that one with the pinned gateway can set it.
+    clock_doubted: bool,
     boot: BootId,
     taken: u64,
     battery: u8,
@@ -137,6 +141,7 @@ impl Runner {
             patient,
             wires,
             clock,
+            clock_doubted: false,
             boot,
             taken: 0,
             battery: 100,
@@ -176,6 +181,10 @@ impl Runner {
                 Wake::Command(Some(DeviceCommand::SetScenario(scenario))) => self.set_scenario(scenario),
                 Wake::Command(Some(DeviceCommand::Network(on))) => {
                     self.set_network(on);
+                    Ok(())
+                }
+                Wake::Command(Some(DeviceCommand::Retry)) => {
+                    self.retry();
                     Ok(())
                 }
                 Wake::Command(Some(DeviceCommand::Stop) | None) => {
@@ -235,9 +244,19 @@ impl Runner {
             (false, _) => {
                 // As if somebody pulled the plug: nobody says goodbye.
                 self.link = Link::Off;
-                self.wires.show(|state| state.link = LinkState::Off);
+                self.wires.show(|state| {
+                    state.link = LinkState::Off;
+                    state.refusal = None;
+                });
                 self.wires.tell(DeviceEvent::Disconnected("the network was switched off".into()));
             }
+        }
+    }
+
+    fn retry(&mut self) {
+        if matches!(self.link, Link::Waiting(_)) {
+            self.backoff.reset();
+            self.dial();
         }
     }
 
@@ -363,8 +382,22 @@ impl Runner {
 
     fn retry_in(&mut self, wait: Duration, reason: String) {
         self.link = Link::wait(wait);
-        self.wires.show(|state| state.link = LinkState::Waiting { reason: reason.clone(), wait });
+        self.wires.show(|state| {
+            state.link = LinkState::Waiting { reason: reason.clone(), wait };
+            state.refusal = None;
+        });
         self.wires.tell(DeviceEvent::Disconnected(reason));
+    }
+
+    /// Tries again, slowly: whoever refused may not be the gateway, and if it is, only a person can help.
+    fn hold_back(&mut self, sentence: String) {
+        let wait = self.settings.refused_wait;
+        self.link = Link::wait(wait);
+        self.wires.show(|state| {
+            state.link = LinkState::Waiting { reason: "refused".into(), wait };
+            state.refusal = Some(sentence.clone());
+        });
+        self.wires.tell(DeviceEvent::Refused(sentence));
     }
 
     async fn handle(&mut self, arrival: Arrival) -> Result<(), DeviceError> {
@@ -389,12 +422,13 @@ impl Runner {
 
     fn log_in(&mut self, stream: TcpStream) -> Result<(), DeviceError> {
         let Some(pinned) = self.memory.pinned.clone() else { return Err(DeviceError::Unpaired) };
+        let flag = if self.clock_doubted { ClockFlag::None } else { self.clock.flag() };
         let endpoint = ClientEndpoint::connect(
             self.memory.keys.identity(),
             pinned,
             self.ticket.take(),
             Channel::Plain,
-            self.clock.flag(),
+            flag,
             self.clock.now(),
             &mut system_rng(),
         );
@@ -408,7 +442,9 @@ impl Runner {
         match event {
             Event::Established { session, resumed, gateway_time } => {
                 self.clock.learn(gateway_time);
+                self.clock_doubted = false;
                 self.backoff.reset();
+                self.wires.show(|state| state.refusal = None);
                 self.memory.outbox.reconnected();
                 if let Some(PinnedGateway { doctor, .. }) = self.memory.pinned.clone() {
                     self.wires.show(|state| state.link = LinkState::Online { doctor: doctor.clone() });
@@ -422,10 +458,10 @@ impl Runner {
             Event::VitalsAcked(seq) => self.handle_acknowledgement(seq).await,
             Event::Disconnected(Farewell::Revoked) => {
                 self.wires.tell(DeviceEvent::Disconnected(Farewell::Revoked.to_string()));
-                return Err(DeviceError::NotPaired);
+                return Err(DeviceError::Revoked);
             }
             Event::Disconnected(farewell) => self.lose(farewell.to_string()),
-            Event::Closed(fault) => self.handle_fault(fault)?,
+            Event::Closed(fault) => self.handle_fault(&fault),
             // A wearable is no member of the group and is sent no alerts.
             Event::GroupKey(_) | Event::Alert { .. } | Event::AlertRefused(_) => {}
         }
@@ -446,29 +482,19 @@ impl Runner {
         self.transmit().await;
     }
 
-    fn handle_fault(&mut self, fault: Fault) -> Result<(), DeviceError> {
+    /// None of these is proved to come from the pinned gateway; so none ends the device or changes its clock.
+    fn handle_fault(&mut self, fault: &Fault) {
         match fault {
-            Fault::DeniedGateway | Fault::Refused(Refusal::OtherGateway) => {
-                self.wires.tell(DeviceEvent::Refused(DeviceError::OtherGateway.to_string()));
-                Err(DeviceError::OtherGateway)
-            }
-            Fault::Refused(Refusal::NotPaired) => {
-                self.wires.tell(DeviceEvent::Refused(DeviceError::NotPaired.to_string()));
-                Err(DeviceError::NotPaired)
-            }
-            Fault::Refused(refusal) => {
-                if matches!(refusal, Refusal::Clock { .. }) {
-                    // The device has no clock of its own to defend.
-                    self.clock.forget();
-                }
+            Fault::Refused(refusal @ (Refusal::Busy | Refusal::Storage)) => {
                 self.wires.tell(DeviceEvent::Refused(refusal.to_string()));
                 self.lose(refusal.to_string());
-                Ok(())
             }
-            fault => {
-                self.lose(fault.to_string());
-                Ok(())
+            Fault::DeniedGateway => self.hold_back(refusal::OTHER_GATEWAY.into()),
+            Fault::Refused(refusal) => {
+                self.clock_doubted |= matches!(refusal, Refusal::Clock { .. });
+                self.hold_back(refusal::sentence(refusal, self.clock.wall()));
             }
+            fault => self.lose(fault.to_string()),
         }
     }
 

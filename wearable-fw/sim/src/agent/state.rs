@@ -92,6 +92,8 @@ pub struct DeviceState {
     pub id: DeviceId,
     /// The link.
     pub link: LinkState,
+    /// How the last try was refused, until a try ends in another way. Nobody vouches for it.
+    pub refusal: Option<String>,
     /// Whether its person lets it use the network.
     pub network: bool,
     /// What happens to the simulated patient.
@@ -120,6 +122,7 @@ impl DeviceState {
             name,
             id,
             link: LinkState::Connecting,
+            refusal: None,
             network: true,
             scenario,
             speed,
@@ -141,6 +144,8 @@ pub enum DeviceCommand {
     SetScenario(Scenario),
     /// The network goes away, or comes back.
     Network(bool),
+    /// The next try is now.
+    Retry,
     /// End.
     Stop,
 }

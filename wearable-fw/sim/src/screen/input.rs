@@ -37,13 +37,14 @@ pub fn wish_of(event: &Event, network: bool) -> Wish {
         'm' => DeviceCommand::SetScenario(Scenario::Motion),
         'x' => DeviceCommand::SetScenario(Scenario::FingerOff),
         'o' => DeviceCommand::Network(!network),
+        'r' => DeviceCommand::Retry,
         'q' => DeviceCommand::Stop,
         _ => return wrong(&letter.to_string()),
     })
 }
 
 fn wrong(key: &str) -> Wish {
-    Wish::Wrong(format!("{key} means nothing here; the keys are n d f m x o q"))
+    Wish::Wrong(format!("{key} means nothing here; the keys are n d f m x o r q"))
 }
 
 #[cfg(test)]
@@ -56,7 +57,7 @@ mod tests {
 
     #[test]
     fn every_key_on_the_screen_does_what_it_says() {
-        let commands = "ndfmxq".chars().map(|letter| match wish_of(&key(letter), true) {
+        let commands = "ndfmxrq".chars().map(|letter| match wish_of(&key(letter), true) {
             Wish::Command(command) => command,
             other => panic!("{letter}: {other:?}"),
         });
@@ -67,7 +68,10 @@ mod tests {
             Scenario::Motion,
             Scenario::FingerOff,
         ];
-        let expected = scenarios.map(DeviceCommand::SetScenario).into_iter().chain([DeviceCommand::Stop]);
+        let expected = scenarios
+            .map(DeviceCommand::SetScenario)
+            .into_iter()
+            .chain([DeviceCommand::Retry, DeviceCommand::Stop]);
         assert!(commands.eq(expected));
         for network in [true, false] {
             assert_eq!(wish_of(&key('O'), network), Wish::Command(DeviceCommand::Network(!network)));

@@ -105,7 +105,10 @@ async fn run(
                 return device.task.await.context("the device failed");
             },
             event = device.events.recv(), if events_open => match event {
-                Some(event) => message = news(&event).unwrap_or(message),
+                Some(event) => {
+                    let refusal = device.state.borrow().refusal.clone();
+                    message = news(&event, refusal.as_deref()).unwrap_or(message);
+                }
                 None => events_open = false,
             },
             key = keys.recv(), if !stopping => match key.map(|key| wish_of(&key, network)) {
@@ -127,9 +130,10 @@ async fn run(
     }
 }
 
-/// What is worth a line beyond what the screen shows anyway.
-fn news(event: &DeviceEvent) -> Option<String> {
+/// What is worth a line beyond what the screen shows anyway; `refusal` is what it shows as long as it lasts.
+fn news(event: &DeviceEvent, refusal: Option<&str>) -> Option<String> {
     match event {
+        DeviceEvent::Refused(reason) if refusal == Some(reason) => None,
         DeviceEvent::Lost(gap) => {
             Some(format!("no room: {} samples given up ({} to {})", gap.samples, gap.first.0, gap.last.0))
         }

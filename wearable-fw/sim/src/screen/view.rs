@@ -39,7 +39,7 @@ pub fn draw(frame: &mut Frame<'_>, screen: &Screen) {
     let inner = block.inner(frame.area());
     frame.render_widget(block, frame.area());
     let [head, numbers, foot] =
-        Layout::vertical([Constraint::Length(6), Constraint::Min(9), Constraint::Length(4)]).areas(inner);
+        Layout::vertical([Constraint::Length(7), Constraint::Min(9), Constraint::Length(4)]).areas(inner);
     frame.render_widget(Paragraph::new(screen.head()).wrap(Wrap { trim: true }), head);
     frame.render_widget(Paragraph::new(screen.numbers()), numbers);
     frame.render_widget(Paragraph::new(screen.foot()).wrap(Wrap { trim: true }), foot);
@@ -57,12 +57,15 @@ impl Screen {
         let mut lines = vec![
             Line::from(format!("device    {}", state.id)),
             Line::from(vec![Span::raw("link      "), Span::styled(link, self.style(colour))]),
-            Line::from(format!(
-                "scenario  {} (starts anew when chosen)   battery {} % (simulated)",
-                scenario_in_words(state.scenario),
-                state.battery
-            )),
         ];
+        if let Some(refusal) = &state.refusal {
+            lines.push(Line::styled(refusal.clone(), self.style(Color::Red)));
+        }
+        lines.push(Line::from(format!(
+            "scenario  {} (starts anew when chosen)   battery {} % (simulated)",
+            scenario_in_words(state.scenario),
+            state.battery
+        )));
         if let Some(code) = state.code {
             let said = format!(
                 "Enter this code at the gateway: gateway pair --wearable --patient P001 --code {code}"
@@ -112,7 +115,7 @@ impl Screen {
         let keys = "n normal  d desaturation  f fever  m motion  x finger off";
         vec![
             Line::from(counts),
-            Line::from(format!("keys      {keys}  o network {switch}  q quit")),
+            Line::from(format!("keys      {keys}  o network {switch}  r retry  q quit")),
             Line::styled(self.message.clone(), self.style(Color::Yellow)),
         ]
     }
@@ -268,6 +271,29 @@ mod tests {
             "z means nothing",
         ] {
             assert!(text.contains(expected), "{expected:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_stands_whole_beside_the_numbers() {
+        let mut screen = screen(Scenario::Normal, 60);
+        let sentence = "This is NOT the gateway that you paired with. Nothing was sent. ".repeat(3);
+        screen.state.refusal = Some(sentence.trim_end().into());
+        screen.state.link = LinkState::Waiting { reason: "refused".into(), wait: Duration::from_secs(60) };
+        let (text, _) = drawn(&screen, 80, 24);
+        let words = text.replace(['\n', '│'], " ");
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        for expected in [
+            sentence.trim_end(),
+            "refused; samples are kept, next try within 60 s",
+            "scenario normal",
+            "r retry",
+        ] {
+            assert!(words.contains(expected), "{expected:?} in\n{text}");
+        }
+        for quantity in quantities(screen.state.step.as_ref().unwrap()) {
+            let name = KnownQuantity::of(&quantity.code).unwrap().name;
+            assert!(text.contains(name), "{name} in\n{text}");
         }
     }
 

@@ -1,19 +1,18 @@
 //! The device as a value: one test, one sentence.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use protocol::{error::Fault, id::Seq, pairing::code::PairingCode};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+use protocol::{
+    error::Fault, id::Seq, opcode::Opcode, pairing::code::PairingCode, time::UnixMillis, vitals::Sample,
 };
 use wearable::agent::{
     self, Device, DeviceCommand, DeviceConfig, DeviceError, DeviceEvent, Ended, Pairing, Speed,
 };
 
-use crate::ward::{Answer, PATIENCE, Ward};
+use crate::ward::{Answer, Forged, Overheard, PATIENCE, Ward};
 
 const CODE: &str = "ABC-DEF-GH2";
+const STRANGER: &str = "This is NOT the gateway that you paired with. Nothing was sent.";
 
 /// A place for one device, which may be started again and again.
 struct Home {
@@ -68,6 +67,19 @@ fn resumed(event: &DeviceEvent) -> Option<bool> {
         DeviceEvent::Session { resumed, .. } => Some(*resumed),
         _ => None,
     }
+}
+
+fn refused(event: &DeviceEvent) -> Option<String> {
+    match event {
+        DeviceEvent::Refused(reason) => Some(reason.clone()),
+        _ => None,
+    }
+}
+
+/// What a gateway of 1970 thinks of everybody's clock.
+fn clock_fault() -> Fault {
+    let client = host::Clock::start().now().wall;
+    Fault::DeniedClock { client, gateway: UnixMillis(7), tolerance: Duration::from_secs(30) }
 }
 
 async fn stop(device: Device) {
@@ -217,77 +229,137 @@ async fn an_acknowledgement_of_the_future_is_refused_and_deletes_nothing() {
     let (ward, home) = (Ward::open().await, Home::new());
     ward.memory().script = [Answer::AcknowledgeTheFuture, Answer::Cut].into_iter().collect();
     let mut device = home.pair(&ward, Some(400));
-    let refused = event(&mut device, |event| match event {
-        DeviceEvent::Refused(reason) => Some(reason.clone()),
-        _ => None,
-    });
-    assert!(refused.await.contains("only"));
+    assert!(event(&mut device, refused).await.contains("only"));
     assert_eq!(ended(device).await.unwrap(), Ended::Delivered);
     assert_eq!(ward.numbers(), (1..=400).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn another_gateway_at_the_address_is_sent_nothing() {
+async fn another_gateway_at_the_address_is_sent_nothing_and_ends_nothing() {
+    let (ward, home) = (Ward::open().await, Home::new());
+    let address = ward.address;
+    let mut device = home.pair(&ward, None);
+    event(&mut device, |event| matches!(event, DeviceEvent::Acknowledged(_)).then_some(())).await;
+    let own = ward.close().await;
+    let mut other = Ward::open_at(address).await;
+    let reason = event(&mut device, refused).await;
+    assert!(reason.starts_with(STRANGER), "{reason}");
+    // It goes on sampling, and shows why it sends nothing.
+    let state = device.state.wait_for(|state| state.waiting >= 256).await.unwrap().clone();
+    assert_eq!(state.refusal, Some(reason));
+    other.wait_until(|memory| memory.refused.contains(&Fault::DeniedOtherGateway)).await;
+    assert!(other.memory().stored.is_empty() && other.memory().sessions.is_empty());
+    other.close().await;
+
+    let mut ward = Ward::reopen_at(address, own).await;
+    device.commands.send(DeviceCommand::Retry).await.unwrap();
+    event(&mut device, resumed).await;
+    assert_eq!(device.state.borrow().refusal, None);
+    ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > state.taken)).await;
+    stop(device).await;
+    let numbers = ward.numbers();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn samples_are_kept_for_the_gateway_that_it_is_paired_with_again() {
     let (ward, home) = (Ward::open().await, Home::new());
     assert_eq!(ended(home.pair(&ward, Some(3))).await.unwrap(), Ended::Delivered);
     let address = ward.address;
     ward.close().await;
     let other = Ward::open_at(address).await;
-    let device = home.restart(&other, Some(20));
-    let refused = ended(device).await.unwrap_err();
-    assert!(
-        refused.to_string().starts_with("This is NOT the gateway that you paired with. Nothing was sent.")
-    );
-    assert_eq!(refused.exit().code(), 78);
-    assert_eq!(other.memory().refused, [Fault::DeniedOtherGateway]);
-    assert!(other.memory().stored.is_empty() && other.memory().sessions.is_empty());
-
-    // Its samples are kept for the gateway that it is paired with again.
+    let mut device = home.restart(&other, Some(20));
+    assert!(event(&mut device, refused).await.starts_with(STRANGER));
+    device.state.wait_for(|state| state.waiting == 20).await.unwrap();
+    stop(device).await;
     assert_eq!(ended(home.pair(&other, Some(1))).await.unwrap(), Ended::Delivered);
-    let numbers = other.numbers();
-    assert_eq!(numbers[0], 4);
-    assert_eq!(numbers, (4..4 + numbers.len() as u64).collect::<Vec<_>>());
+    assert_eq!(other.numbers(), (4..=24).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn an_impostor_without_the_pinned_key_hears_only_the_hello() {
+async fn forged_words_before_a_login_end_nothing_and_lose_nothing() {
     let (ward, home) = (Ward::open().await, Home::new());
-    assert_eq!(ended(home.pair(&ward, Some(3))).await.unwrap(), Ended::Delivered);
-    let address = ward.address;
-    ward.close().await;
-    let listener = TcpListener::bind(address).await.unwrap();
-    let impostor = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let length = usize::try_from(stream.read_u32().await.unwrap()).unwrap();
-        let mut hello = vec![0; length];
-        stream.read_exact(&mut hello).await.unwrap();
-        // HELLO_REPLY with a share of its own: suite 2, nonce, share (the base point), time, a ciphertext that is none.
-        let mut body = vec![protocol::opcode::Opcode::HelloReply as u8, 2];
-        body.extend([7; 32]);
-        body.extend([32, 9]);
-        body.extend([0; 31]);
-        body.push(0);
-        body.extend([1; 200]);
-        stream.write_u32(u32::try_from(body.len()).unwrap()).await.unwrap();
-        stream.write_all(&body).await.unwrap();
-        let mut rest = vec![];
-        stream.read_to_end(&mut rest).await.unwrap();
-        (hello[0], rest)
-    });
-    let base = DeviceConfig::new("W001".parse().unwrap(), address.to_string(), home.folder.clone());
-    let device = agent::start(DeviceConfig { speed: Speed::UNLIMITED, ..base }).unwrap();
-    assert!(matches!(ended(device).await, Err(DeviceError::OtherGateway)));
-    let (opcode, rest) = impostor.await.unwrap();
-    assert_eq!(opcode, protocol::opcode::Opcode::Hello as u8);
-    assert!(rest.is_empty(), "{} bytes followed", rest.len());
+    assert_eq!(ended(home.pair(&ward, Some(1))).await.unwrap(), Ended::Delivered);
+    let faults = [Fault::DeniedUnknown, Fault::DeniedOtherGateway, clock_fault(), Fault::PeerVersion(9)];
+    ward.memory().forged = [Forged::Garbage, Forged::HelloReply].into();
+    ward.memory().forged.extend(faults.map(Forged::Refusal));
+    let refused_wait = Duration::from_millis(1);
+    let mut device =
+        agent::start(DeviceConfig { samples: Some(499), refused_wait, ..home.config(&ward) }).unwrap();
+    let mut said = vec![];
+    while said.len() < 5 {
+        said.push(event(&mut device, refused).await);
+    }
+    let parts = [STRANGER, "not paired", STRANGER, "1970-01-01 00:00:00 UTC", "version"];
+    assert!(said.iter().zip(parts).all(|(said, part)| said.contains(part)), "{said:?}");
+    event(&mut device, resumed).await;
+    assert_eq!(ended(device).await.unwrap(), Ended::Delivered);
+
+    assert_eq!(ward.numbers(), (1..=500).collect::<Vec<_>>());
+    let memory = ward.memory();
+    assert!(memory.batches.windows(2).all(|pair| pair[1].previous == pair[0].hash()));
+    assert_eq!(memory.overheard.len(), 6);
+    let only_hello = Overheard { opcode: Opcode::Hello as u8, bytes_after: 0 };
+    assert!(memory.overheard.iter().all(|heard| *heard == only_hello), "{:?}", memory.overheard);
+}
+
+#[tokio::test]
+async fn a_forged_refusal_of_the_clock_takes_no_time_away() {
+    let (mut ward, home) = (Ward::open().await, Home::new());
+    let mut device = home.pair(&ward, None);
+    event(&mut device, |event| matches!(event, DeviceEvent::Acknowledged(_)).then_some(())).await;
+    {
+        let mut memory = ward.memory();
+        memory.forged.push_back(Forged::Refusal(clock_fault()));
+        memory.script.push_back(Answer::Cut);
+    }
+    let said = event(&mut device, refused).await;
+    assert!(said.contains("1970-01-01 00:00:00 UTC") && said.contains("30 s are allowed"), "{said}");
+    let taken = device.state.wait_for(|state| state.waiting >= 256).await.unwrap().taken;
+    device.commands.send(DeviceCommand::Retry).await.unwrap();
+    assert!(!event(&mut device, resumed).await, "the ticket was spent on the forger");
+    ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > taken)).await;
+    stop(device).await;
+    let memory = ward.memory();
+    let now = host::Clock::start().now().wall;
+    let mut dated = memory.stored.iter().map(|sample| sample.taken.wall).skip_while(Option::is_none);
+    assert!(dated.all(|wall| wall.is_some_and(|wall| wall.abs_diff(now) < PATIENCE)));
+    assert_eq!(memory.overheard, [Overheard { opcode: Opcode::Resume as u8, bytes_after: 0 }]);
+}
+
+#[tokio::test]
+async fn a_gateway_whose_clock_was_set_teaches_the_device_at_the_next_login() {
+    let (mut ward, home) = (Ward::open().await, Home::new());
+    let mut device = home.pair(&ward, None);
+    event(&mut device, |event| matches!(event, DeviceEvent::Acknowledged(_)).then_some(())).await;
+    let hour = Duration::from_secs(3_600);
+    {
+        let mut memory = ward.memory();
+        memory.ahead = hour;
+        memory.script.push_back(Answer::Cut);
+    }
+    let said = event(&mut device, refused).await;
+    assert!(said.contains("differ by"), "{said}");
+    device.state.wait_for(|state| state.waiting >= 256).await.unwrap();
+    device.commands.send(DeviceCommand::Retry).await.unwrap();
+    event(&mut device, resumed).await;
+    let now = host::Clock::start().now().wall + hour;
+    let is_set = |sample: &Sample| sample.taken.wall.is_some_and(|wall| wall.abs_diff(now) < PATIENCE);
+    ward.wait_until(|memory| memory.stored.last().is_some_and(is_set)).await;
+    stop(device).await;
 }
 
 #[tokio::test]
 async fn a_revoked_device_stops_and_says_what_to_do() {
     let (ward, home) = (Ward::open().await, Home::new());
     ward.memory().script = [Answer::Revoke].into_iter().collect();
-    let refused = ended(home.pair(&ward, Some(3))).await.unwrap_err();
-    assert!(matches!(refused, DeviceError::NotPaired) && refused.to_string().contains("--pair CODE"));
+    let revoked = ended(home.pair(&ward, Some(3))).await.unwrap_err();
+    assert!(matches!(revoked, DeviceError::Revoked) && revoked.to_string().contains("--pair CODE"));
+    assert_eq!(revoked.exit().code(), 78);
+    assert!(ward.numbers().is_empty());
+    // What it took is still there.
+    assert_eq!(ended(home.pair(&ward, Some(1))).await.unwrap(), Ended::Delivered);
+    assert_eq!(ward.numbers(), [1, 2, 3, 4]);
 }
 
 #[tokio::test]

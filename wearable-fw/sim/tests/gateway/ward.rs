@@ -13,13 +13,16 @@ use protocol::{
     credential::{ClientKind, GatewayIdentity, LoginKey, PinnedClient, Suite},
     endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
     error::Fault,
+    frame,
     handshake::{
         Channel, Established,
         resume::{ResumeRecord, TOKEN_LIFETIME, token_hash},
     },
     id::{ClientId, GatewayId, Seq},
     message::{DeviceStatus, Farewell, FromGateway},
+    opcode::Opcode,
     pairing::code::PairingCode,
+    time::Now,
     vitals::{Sample, VitalsBatch},
 };
 use rand_core::Rng;
@@ -48,6 +51,50 @@ pub(crate) enum Answer {
     Revoke,
 }
 
+/// What somebody says who answers in the gateway's place, with nothing but a socket.
+#[derive(Debug)]
+pub(crate) enum Forged {
+    /// An ERROR frame that tells this fault.
+    Refusal(Fault),
+    /// A HELLO_REPLY with a share of its own and a proof that is none.
+    HelloReply,
+    /// A HELLO_REPLY without a meaning.
+    Garbage,
+}
+
+impl Forged {
+    fn bytes(self, clock: Clock) -> Vec<u8> {
+        let mut body = vec![];
+        match self {
+            Self::Refusal(fault) => {
+                let mut endpoint = GatewayEndpoint::new(ClientKind::Wearable, Channel::Plain, clock.now());
+                endpoint.refuse(fault, clock.now());
+                return std::iter::from_fn(|| endpoint.poll_transmit()).flatten().collect();
+            }
+            Self::HelloReply => {
+                // Suite 2, nonce, share (the base point), time, a ciphertext that is none.
+                body.push(2);
+                body.extend([7; 32]);
+                body.extend([32, 9]);
+                body.extend([0; 31]);
+                body.push(0);
+                body.extend([1; 200]);
+            }
+            Self::Garbage => body.extend([0xff; 90]),
+        }
+        frame::encode(Opcode::HelloReply, &body)
+    }
+}
+
+/// What somebody heard who answered in the gateway's place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Overheard {
+    /// The opcode of the first frame.
+    pub(crate) opcode: u8,
+    /// How many bytes came after what was answered.
+    pub(crate) bytes_after: usize,
+}
+
 /// All that the gateway remembers.
 #[derive(Debug)]
 pub(crate) struct Memory {
@@ -67,7 +114,23 @@ pub(crate) struct Memory {
     pub(crate) script: VecDeque<Answer>,
     /// Logins and pairings that were refused.
     pub(crate) refused: Vec<Fault>,
+    /// Who answers the next connections in the gateway's place, and what was said to them.
+    pub(crate) forged: VecDeque<Forged>,
+    pub(crate) overheard: Vec<Overheard>,
+    /// How far the gateway's clock is ahead of everybody's.
+    pub(crate) ahead: Duration,
 }
+
+impl Memory {
+    /// What the gateway's clock says.
+    fn now(&self, clock: Clock) -> Now {
+        let now = clock.now();
+        Now { wall: now.wall + self.ahead, ..now }
+    }
+}
+
+/// A gateway out of service.
+pub(crate) struct Closed(Arc<Mutex<Memory>>);
 
 /// A gateway in service.
 pub(crate) struct Ward {
@@ -112,7 +175,19 @@ impl Ward {
             statuses: vec![],
             script: VecDeque::new(),
             refused: vec![],
+            forged: VecDeque::new(),
+            overheard: vec![],
+            ahead: Duration::ZERO,
         }));
+        Self::serve_at(address, memory).await
+    }
+
+    /// The gateway that was closed, at an address that another one left.
+    pub(crate) async fn reopen_at(address: SocketAddr, closed: Closed) -> Self {
+        Self::serve_at(address, closed.0).await
+    }
+
+    async fn serve_at(address: SocketAddr, memory: Arc<Mutex<Memory>>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, changed) = watch::channel(0);
@@ -144,8 +219,9 @@ impl Ward {
     }
 
     /// Goes away; its address is free when this returns.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(mut self) -> Closed {
         self.tasks.shutdown().await;
+        Closed(self.memory)
     }
 
     /// The numbers of the stored samples.
@@ -155,6 +231,13 @@ impl Ward {
 }
 
 async fn serve(mut stream: TcpStream, desk: Arc<Desk>) {
+    let forged = desk.memory.lock().unwrap().forged.pop_front();
+    if let Some(forged) = forged {
+        let overheard = forge(stream, &forged.bytes(desk.clock)).await;
+        desk.memory.lock().unwrap().overheard.push(overheard);
+        desk.changed.send_modify(|changes| *changes += 1);
+        return;
+    }
     let mut endpoint = GatewayEndpoint::new(ClientKind::Wearable, Channel::Plain, desk.clock.now());
     let mut client = None;
     let mut buffer = [0; 4_096];
@@ -185,11 +268,23 @@ async fn serve(mut stream: TcpStream, desk: Arc<Desk>) {
     }
 }
 
+/// Answers the first frame and listens until the other side goes.
+async fn forge(mut stream: TcpStream, answer: &[u8]) -> Overheard {
+    let length = usize::try_from(stream.read_u32().await.unwrap()).unwrap();
+    let mut heard = vec![0; length];
+    stream.read_exact(&mut heard).await.unwrap();
+    stream.write_all(answer).await.unwrap();
+    let mut after = vec![];
+    // A reset ends it as well as a close.
+    stream.read_to_end(&mut after).await.ok();
+    Overheard { opcode: heard[0], bytes_after: after.len() }
+}
+
 impl Desk {
     /// Whether the connection breaks now.
     fn handle(&self, event: Event, endpoint: &mut GatewayEndpoint, client: &mut Option<ClientId>) -> bool {
         let mut memory = self.memory.lock().unwrap();
-        let now = self.clock.now();
+        let now = memory.now(self.clock);
         match event {
             Event::Work(work) => {
                 if let Err(fault) = self.work(work, &mut memory, endpoint, client) {
@@ -226,7 +321,7 @@ impl Desk {
         endpoint: &mut GatewayEndpoint,
         client: &mut Option<ClientId>,
     ) -> Result<(), Fault> {
-        let (now, tolerance, rng) = (self.clock.now(), Duration::from_secs(30), &mut system_rng());
+        let (now, tolerance, rng) = (memory.now(self.clock), Duration::from_secs(30), &mut system_rng());
         match work {
             Work::Login(login) => {
                 let (state, frame) = login.answer(&memory.identity, tolerance, now, rng)?;
@@ -269,7 +364,7 @@ fn establish(
     endpoint: &mut GatewayEndpoint,
     clock: Clock,
 ) {
-    let now = clock.now();
+    let now = memory.now(clock);
     let Established { client, session, resume, resumed, key, .. } = established;
     let mut token = [0; 16];
     system_rng().fill_bytes(&mut token);
