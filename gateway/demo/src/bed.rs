@@ -185,7 +185,8 @@ impl Patient {
         let ended = tokio::time::timeout(GOODBYE, self.task).await;
         ended
             .with_context(|| format!("{} did not end in time", self.id))??
-            .with_context(|| self.id.to_string())
+            .with_context(|| self.id.to_string())?;
+        Ok(self.cable)
     }
 }
 

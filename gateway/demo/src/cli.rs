@@ -28,12 +28,11 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=200))]
     pub patients: u16,
 
-    /// Print lines and end after N seconds, 3 to 86400 (without a terminal: 20); one broadcast is always completed, and
-    /// 14 seconds are needed to tell of an absent patient too
+    /// Print lines for N seconds, 3 to 86400 (without a terminal: 20); from 14 on a patient is absent for a while
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=86_400))]
     pub seconds: Option<u64>,
 
-    /// One JSON object per line, from each program what it prints itself when it runs alone
+    /// Print one JSON object per line: of each program the lines that it prints when it runs alone
     #[arg(long)]
     pub json: bool,
 }

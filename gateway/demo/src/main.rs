@@ -112,7 +112,8 @@ async fn in_lines(ward: &mut Ward, patients: usize, length: Duration) -> anyhow:
 /// The doctor's console, while the story is told behind it.
 async fn on_screen(ward: &mut Ward, patients: usize) -> anyhow::Result<Told> {
     let target = Target { id: None, data_dir: Some(ward.data_dir().to_owned()) };
-    let welcome = "A SIMULATED ward: sit back and watch, or broadcast with 2. Everything ends with q.";
+    let welcome =
+        "A SIMULATED ward; its patients come in now. Sit back and watch, or broadcast with 2; q ends it.";
     let mut console = pin!(console::run(&target, Role::Attached, Some(welcome.into())));
     let mut story = pin!(Story { patients, length: None }.tell(ward));
     let mut told = Told::default();

@@ -17,6 +17,8 @@ use crate::{
 const ABSENCE_NEEDS: Duration = Duration::from_secs(14);
 /// Kept free at the end for the goodbyes.
 const GOODBYES: Duration = Duration::from_millis(700);
+/// Patients who are seen coming.
+const SEEN: usize = 3;
 /// Longest wait for something that takes milliseconds unless the machine is under load.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Longest wait for the client of the absent patient: its tries are up to 15 s apart.
@@ -40,7 +42,11 @@ impl Story {
     /// The promise that was not kept.
     pub async fn tell(self, ward: &mut Ward) -> anyhow::Result<()> {
         let plans = (1..=self.patients).map(Plan::usual).collect::<anyhow::Result<Vec<_>>>()?;
-        ward.admit(plans).await?;
+        if self.length.is_some() {
+            ward.admit(plans).await?;
+        } else {
+            self.let_in_slowly(ward, plans).await?;
+        }
         vitals_are_stored(ward).await?;
         self.pause(2).await;
         everybody_is_reached(ward).await?;
@@ -52,6 +58,16 @@ impl Story {
             tokio::time::sleep(length.saturating_sub(GOODBYES).saturating_sub(ward.age())).await;
         }
         Ok(())
+    }
+
+    /// The first patients one by one, so that a person sees them come; and people who take their time to read.
+    async fn let_in_slowly(self, ward: &mut Ward, plans: Vec<Plan>) -> anyhow::Result<()> {
+        let mut plans = plans.into_iter().map(|plan| Plan { reading: plan.reading * 5, ..plan });
+        for plan in plans.by_ref().take(SEEN) {
+            self.pause(1).await;
+            ward.admit(vec![plan]).await?;
+        }
+        ward.admit(plans.collect()).await
     }
 
     /// Time to look at the screen or to read the lines, in thirds of a second; more when told at leisure.

@@ -215,7 +215,7 @@ impl Teller {
         let sentence = match event {
             WardEvent::Listening { patients, wearables, doctor, data_dir, .. } => format!(
                 "Gateway {doctor} is up: patients over TLS 1.3 on {patients}, wearables on {wearables}\n\
-                 {:9}its encrypted database in {data_dir}",
+                 {:9}its encrypted database is in {data_dir}",
                 ""
             ),
             WardEvent::Vitals { patient, sample, count, .. } => {

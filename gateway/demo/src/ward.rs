@@ -26,8 +26,8 @@ use crate::{
 
 /// The doctor.
 const DOCTOR: &str = "D001";
-/// Beds that are let in at the same time: pairing is arithmetic, and more would only wait for each other.
-const AT_ONCE: usize = 4;
+/// Beds that are let in one after the other, so that the time that each takes is its own. Of more, as many at once.
+const ONE_BY_ONE: usize = 6;
 /// How long an alert matters.
 const EXPIRES_IN: Duration = Duration::from_secs(24 * 3_600);
 /// Longest wait for the last samples to be acknowledged.
@@ -103,12 +103,13 @@ impl Ward {
             facts: self.gateway.facts().clone(),
             board: self.board.clone(),
         };
-        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let permits = Arc::new(Semaphore::new(if plans.len() > ONE_BY_ONE { ONE_BY_ONE } else { 1 }));
         let mut admissions = JoinSet::new();
         for (place, plan) in plans.into_iter().enumerate() {
-            let (door, permits, home) = (door.clone(), Arc::clone(&permits), self.folder.path().to_owned());
+            let (door, home) = (door.clone(), self.folder.path().to_owned());
+            let permit = Arc::clone(&permits).acquire_owned().await?;
             admissions.spawn(async move {
-                let _permit = permits.acquire_owned().await?;
+                let _permit = permit;
                 anyhow::Ok((place, Box::pin(Bed::admit(plan, door, &home)).await?))
             });
         }
