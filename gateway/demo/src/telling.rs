@@ -102,6 +102,8 @@ pub struct Teller {
     counted: BTreeSet<String>,
     /// Milliseconds until the receipt of a patient who was there.
     latencies: Vec<u64>,
+    /// The gateway says goodbye: whoever comes now is refused, and that is as it should be.
+    is_over: bool,
     troubles: Vec<String>,
 }
 
@@ -132,6 +134,7 @@ impl Teller {
             missed: BTreeSet::new(),
             counted: BTreeSet::new(),
             latencies: Vec::new(),
+            is_over: false,
             troubles: Vec::new(),
         }
     }
@@ -247,6 +250,7 @@ impl Teller {
             }
             WardEvent::Stopping {} => {
                 self.tell_vitals(at);
+                self.is_over = true;
                 "Everybody says goodbye; clients would reconnect by themselves".into()
             }
             WardEvent::Refused { source, reason, .. } => {
@@ -344,6 +348,9 @@ impl Teller {
     }
 
     fn trouble(&mut self, at: Duration, sentence: String) {
+        if self.is_over {
+            return;
+        }
         self.voice.say(at, &format!("TROUBLE: {sentence}"));
         self.troubles.push(sentence);
     }

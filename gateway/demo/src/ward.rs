@@ -93,10 +93,10 @@ impl Ward {
         Ok(ward)
     }
 
-    /// Pairs and logs in patients and their wearables, a few at a time. They lie in the order of `plans`.
+    /// Pairs and logs in patients and their wearables, a few at a time. Beds stand in the order of their ids.
     ///
     /// # Errors
-    /// Who could not be let in, and why; the others of `plans` are not let in either.
+    /// Who could not be let in, and why; some others of `plans` may be in.
     pub async fn admit(&mut self, plans: Vec<Plan>) -> anyhow::Result<()> {
         let door = Door {
             ward: Arc::clone(self.gateway.ward()),
@@ -105,20 +105,21 @@ impl Ward {
         };
         let permits = Arc::new(Semaphore::new(if plans.len() > ONE_BY_ONE { ONE_BY_ONE } else { 1 }));
         let mut admissions = JoinSet::new();
-        for (place, plan) in plans.into_iter().enumerate() {
+        for plan in plans {
             let (door, home) = (door.clone(), self.folder.path().to_owned());
             let permit = Arc::clone(&permits).acquire_owned().await?;
             admissions.spawn(async move {
                 let _permit = permit;
-                anyhow::Ok((place, Box::pin(Bed::admit(plan, door, &home)).await?))
+                Box::pin(Bed::admit(plan, door, &home)).await
             });
+            while let Some(bed) = admissions.try_join_next() {
+                self.beds.push(bed??);
+            }
         }
-        let mut admitted = Vec::new();
         while let Some(bed) = admissions.join_next().await {
-            admitted.push(bed??);
+            self.beds.push(bed??);
         }
-        admitted.sort_by_key(|(place, _)| *place);
-        self.beds.extend(admitted.into_iter().map(|(_, bed)| bed));
+        self.beds.sort_by(|a, b| a.patient.id.cmp(&b.patient.id));
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The program `demo` as a newcomer or a script runs it: every promise of its story is kept, and it says so. And its
 //! library, as other tests may use it.
+#![allow(clippy::unwrap_used, reason = "clippy.toml allows it in tests; these are the tests' helpers")]
 
 use std::{
     process::{Command, Output},
