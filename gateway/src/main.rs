@@ -14,11 +14,14 @@ use gateway::{
     control::client::Target,
     ward::event::WardEvent,
 };
-use host::{Clock, events::EventLines, exit::Exit, exit::Stop};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::broadcast::{Receiver, error::RecvError},
+use host::{
+    Clock,
+    command_line::log_to_stderr,
+    events::EventLines,
+    exit::{Exit, Stop},
+    signals::Signals,
 };
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -30,10 +33,7 @@ fn main() -> ExitCode {
         }
     };
     let has_screen = cli.wants_screen() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    // Log lines would run through the screen.
-    if !(has_screen && std::io::stderr().is_terminal()) {
-        log_to_stderr();
-    }
+    log_to_stderr(has_screen);
     let runtime = match tokio::runtime::Runtime::new().context("cannot start the runtime") {
         Ok(runtime) => runtime,
         Err(error) => return ended(Err(error)),
@@ -45,16 +45,6 @@ fn main() -> ExitCode {
             None => run(cli.run, has_screen).await,
         }
     }))
-}
-
-fn log_to_stderr() {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("VITALWARD_LOG").unwrap_or_else(|_| "warn".into()),
-        )
-        .init();
 }
 
 async fn attach(target: &Target, has_screen: bool) -> anyhow::Result<Exit> {
@@ -108,7 +98,7 @@ async fn run_headless(
     events: &mut Receiver<WardEvent>,
 ) -> anyhow::Result<()> {
     // Whoever reads that it listens may end it.
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut signals = Signals::listen(false)?;
     lines.emit(&gateway.listening());
     loop {
         tokio::select! {
@@ -117,8 +107,7 @@ async fn run_headless(
                 Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "standard output is too slow for all events"),
                 Err(RecvError::Closed) => return Ok(()),
             },
-            _ = interrupt.recv() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
+            () = signals.next() => return Ok(()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use host::{
+    command_line::{GivenCode, parse_address},
     datadir,
     exit::{Exit, Stop},
 };
@@ -85,37 +86,6 @@ impl std::str::FromStr for DoctorAddress {
         };
         Ok(Self { id: id.parse().map_err(|error| format!("{error}"))?, address })
     }
-}
-
-/// The value of `--pair`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GivenCode {
-    /// Typed on the command line.
-    Code(PairingCode),
-    /// Comes as a line on standard input, so that no process list shows it.
-    FromStdin,
-}
-
-impl std::str::FromStr for GivenCode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "-" {
-            return Ok(Self::FromStdin);
-        }
-        text.parse().map(Self::Code).map_err(|error| format!("{error}"))
-    }
-}
-
-/// A host and a port; the host is looked up only when it is dialled.
-fn parse_address(text: &str) -> Result<String, String> {
-    let wrong = || format!("{text:?} is no HOST:PORT (for example 192.0.2.7:7300)");
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    if host.is_empty() || (host.contains(':') && !bracketed) || port.parse::<u16>().is_err() {
-        return Err(wrong());
-    }
-    Ok(text.to_owned())
 }
 
 impl Args {

@@ -1,23 +1,21 @@
 //! The program around the agent: where the code comes from, screen or lines, signals, exit code.
 
 use std::{
-    io::{self, BufRead, IsTerminal, Write},
+    io::{self, IsTerminal, Write},
     time::Duration,
 };
 
 use host::{
+    command_line::GivenCode,
     events::EventLines,
     exit::{Exit, Stop},
+    signals::Signals,
 };
-use protocol::pairing::code::PairingCode;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    task::JoinHandle,
-};
+use tokio::task::JoinHandle;
 
 use crate::{
     agent::{Agent, AgentCommand, AgentError, AgentEvent, AgentHandle},
-    cli::{Args, GivenCode},
+    cli::Args,
     console, report,
 };
 
@@ -41,13 +39,12 @@ pub async fn run(args: Args) -> Result<(), Stop> {
     let screen = has_screen(&args);
     let code = match args.pair {
         None => None,
-        Some(GivenCode::Code(code)) => Some(code),
-        Some(GivenCode::FromStdin) => {
-            if io::stdin().is_terminal() {
+        Some(given) => {
+            if given == GivenCode::FromStdin && io::stdin().is_terminal() {
                 // Where the question cannot be shown it can still be answered.
                 let _unseen = write!(io::stderr(), "Pairing code: ").is_err();
             }
-            Some(read_code(&mut io::stdin().lock())?)
+            Some(given.read(&mut io::stdin().lock())?)
         }
     };
     let (config, place, link) = args.into_parts(code, screen)?;
@@ -60,16 +57,6 @@ pub async fn run(args: Args) -> Result<(), Stop> {
         Agent::start(config, place, link)
     };
     Box::pin(headless(handle, task, signals)).await
-}
-
-/// Reads a code from a line of `input`.
-///
-/// # Errors
-/// [`Stop`] with [`Exit::Usage`] if it is none.
-pub fn read_code(input: &mut impl BufRead) -> Result<PairingCode, Stop> {
-    let mut line = String::new();
-    input.read_line(&mut line).map_err(|error| failed(&error))?;
-    line.trim().parse().map_err(|error| Stop::new(Exit::Usage, format!("{error}")))
 }
 
 async fn headless(mut handle: AgentHandle, task: Task, mut signals: Signals) -> Result<(), Stop> {
@@ -127,49 +114,4 @@ pub(crate) async fn outcome(task: Task) -> Result<(), Stop> {
 
 fn failed(error: &dyn std::error::Error) -> Stop {
     Stop::new(Exit::Failed, error.to_string())
-}
-
-/// The signals that end the program.
-#[derive(Debug)]
-pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    /// Only with a screen: `nohup` must keep its meaning for the others.
-    hangup: Option<Signal>,
-}
-
-impl Signals {
-    fn listen(screen: bool) -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: screen.then(|| signal(SignalKind::hangup())).transpose()?,
-        })
-    }
-
-    pub(crate) async fn next(&mut self) {
-        let hung_up = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = hung_up => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_is_read_from_a_line() {
-        let code = read_code(&mut &b" abc-def-gh2 \nmore"[..]).unwrap();
-        assert_eq!(code, "ABC-DEF-GH2".parse().unwrap());
-        assert_eq!(Stop::exit_of(&read_code(&mut &b""[..]).unwrap_err()), Exit::Usage);
-    }
 }

@@ -10,7 +10,6 @@ mod link;
 mod log;
 mod modal;
 mod state;
-mod terminal;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -21,6 +20,8 @@ use std::{io, time::Duration};
 use host::{
     Clock,
     exit::{Exit, Stop},
+    signals::Signals,
+    terminal::{Input, Page, keys},
 };
 use protocol::time::Monotonic;
 use tokio::time::MissedTickBehavior;
@@ -31,7 +32,6 @@ use self::{
     link::{Ask, Link},
     modal::Modal,
     state::{State, Tone},
-    terminal::{Input, Page, Signals},
     view::Palette,
 };
 use crate::control::client::Target;
@@ -52,9 +52,9 @@ const POLL_AT_MOST: Duration = Duration::from_millis(100);
 pub async fn run(target: &Target, role: Role, welcome: Option<String>) -> Result<Exit, Stop> {
     let clock = Clock::start();
     let mut link = Link::open(target).await?;
-    let mut signals = Signals::listen().map_err(|error| broken(&error))?;
+    let mut signals = Signals::listen(true).map_err(|error| broken(&error))?;
     let mut page = Page::open().map_err(|error| broken(&error))?;
-    let mut keys = terminal::keys();
+    let mut keys = keys();
     let palette = Palette::of_environment();
     let mut state = State::new(role, clock.now());
     if let Some(welcome) = welcome {

@@ -1,25 +1,13 @@
-//! What a key means. Owns the thread that reads them; decides nothing that lasts.
+//! What a key means. It decides nothing that lasts.
 
-use std::time::Duration;
-
-use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use tokio::sync::mpsc;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::state::{Screen, Standing};
 use crate::agent::AgentCommand;
 
 const INVALID: &str = "Invalid choice: press 1, 2 or a";
-/// How long the thread waits for a key before it looks whether anybody still wants one.
-const POLL: Duration = Duration::from_millis(200);
 /// Characters of a code with its dashes.
 const CODE_LENGTH: usize = 11;
-
-/// From the terminal.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Input {
-    Key(KeyEvent),
-    Resized,
-}
 
 /// What a key leads to.
 #[derive(Debug)]
@@ -29,25 +17,15 @@ pub(super) enum Act {
     Quit,
 }
 
-/// Keys as they are pressed, until the receiver is dropped.
-pub(super) fn keys() -> mpsc::Receiver<Input> {
-    let (sender, receiver) = mpsc::channel(16);
-    std::thread::spawn(move || {
-        while !sender.is_closed() {
-            let input = match event::poll(POLL)
-                .and_then(|ready| if ready { event::read().map(Some) } else { Ok(None) })
-            {
-                Ok(Some(Event::Key(key))) if key.kind != KeyEventKind::Release => Input::Key(key),
-                Ok(Some(Event::Resize(..))) => Input::Resized,
-                Ok(_) => continue,
-                Err(_) => return,
-            };
-            if sender.blocking_send(input).is_err() {
-                return;
-            }
+/// Takes a code that was pasted; pasted text presses no other keys.
+pub(super) fn paste(screen: &mut Screen, text: &str) -> Act {
+    if let Standing::Asking { typed, .. } = &mut screen.standing {
+        for c in text.chars() {
+            // Characters that no code has are left out, as when they are typed.
+            type_code(typed, KeyCode::Char(c)).ok();
         }
-    });
-    receiver
+    }
+    Act::Nothing
 }
 
 /// Carries out a key as far as the screen can, and says what is left to do.

@@ -13,15 +13,16 @@ use std::{
 use host::{
     Clock,
     exit::{Exit, Stop},
+    signals::Signals,
+    terminal::{Input, Page, keys},
 };
 use protocol::id::{DoctorId, PatientId};
-use ratatui::DefaultTerminal;
 
 use self::{input::Act, state::Screen, view::Palette};
 use crate::{
     agent::{AgentConfig, AgentHandle},
     link::LinkSettings,
-    program::{Signals, Task, end, outcome},
+    program::{Task, end, outcome},
 };
 
 /// How often ages are counted on.
@@ -51,15 +52,17 @@ pub(crate) async fn run(
     let clock = Clock::start();
     let palette = Palette::of_environment();
     let mut screen = Screen::new(opening, clock.now().wall);
-    let mut terminal = Restored::new().map_err(|error| broken(&error))?;
-    let mut keys = input::keys();
+    let mut page = Page::open().map_err(|error| broken(&error))?;
+    let mut keys = keys();
     let mut tick = tokio::time::interval(TICK);
     // `None` once the agent has ended; its message stays on the screen until the person has read it.
     let mut task = Some(task);
     let mut ended = Ok(());
     loop {
         let now = clock.now().wall;
-        terminal.0.draw(|frame| view::draw(frame, &screen, palette, now)).map_err(|error| broken(&error))?;
+        page.terminal
+            .draw(|frame| view::draw(frame, &screen, palette, now))
+            .map_err(|error| broken(&error))?;
         let act = tokio::select! {
             event = handle.events.recv(), if task.is_some() => match event {
                 Some(event) => {
@@ -76,8 +79,9 @@ pub(crate) async fn run(
                 }
             },
             key = keys.recv() => match key {
-                Some(input::Input::Key(key)) => input::press(&mut screen, key),
-                Some(input::Input::Resized) => continue,
+                Some(Input::Key(key)) => input::press(&mut screen, key),
+                Some(Input::Pasted(text)) => input::paste(&mut screen, &text),
+                Some(Input::Resized) => continue,
                 None => Act::Quit,
             },
             _ = tick.tick() => continue,
@@ -93,7 +97,7 @@ pub(crate) async fn run(
             Act::Quit => break,
         }
     }
-    drop(terminal);
+    drop(page);
     match task {
         Some(task) => end(handle, task, |_| {}).await,
         None => ended,
@@ -109,19 +113,4 @@ fn ring() {
     let mut out = io::stdout();
     // Without sound the banner remains.
     let _silent = out.write_all(b"\x07").and_then(|()| out.flush()).is_err();
-}
-
-/// The terminal in raw mode and on its second page; as it was once this is dropped, or on a panic.
-struct Restored(DefaultTerminal);
-
-impl Restored {
-    fn new() -> io::Result<Self> {
-        ratatui::try_init().map(Self)
-    }
-}
-
-impl Drop for Restored {
-    fn drop(&mut self) {
-        ratatui::restore();
-    }
 }

@@ -130,7 +130,8 @@ mod tests {
         for _ in 0..2 * sent {
             allow.send(()).unwrap();
         }
-        // At least one line was taken, so there is room for the word about those that were not.
+        // Two lines were taken, so there is room for the word about those that were not, and for one more.
+        was_read.recv().unwrap();
         was_read.recv().unwrap();
         lines.emit(&json!({ "last": true }));
         drop(lines);

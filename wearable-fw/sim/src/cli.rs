@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use host::{
+    command_line::{GivenCode, parse_address},
     datadir,
     exit::{Exit, Stop},
 };
-use protocol::{id::WearableName, pairing::code::PairingCode};
+use protocol::id::WearableName;
 
 use crate::{
     agent::{DeviceConfig, Pairing, Speed},
@@ -76,26 +77,6 @@ pub struct Args {
     pub headless: bool,
 }
 
-/// The value of `--pair`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GivenCode {
-    /// Typed on the command line.
-    Code(PairingCode),
-    /// Comes as a line on standard input, so that no process list shows it.
-    FromStdin,
-}
-
-impl std::str::FromStr for GivenCode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "-" {
-            return Ok(Self::FromStdin);
-        }
-        text.parse().map(Self::Code).map_err(|error| format!("{error}"))
-    }
-}
-
 /// A scenario as it is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ScenarioName {
@@ -128,17 +109,6 @@ fn parse_speed(text: &str) -> Result<Speed, String> {
         .ok()
         .and_then(Speed::new)
         .ok_or_else(|| format!("{text:?} is not 0 and not between 0.1 and 1000"))
-}
-
-/// A host and a port; the host is looked up only when it is dialled.
-fn parse_address(text: &str) -> Result<String, String> {
-    let wrong = || format!("{text:?} is no HOST:PORT (for example 192.0.2.7:7301)");
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    if host.is_empty() || (host.contains(':') && !bracketed) || port.parse::<u16>().is_err() {
-        return Err(wrong());
-    }
-    Ok(text.to_owned())
 }
 
 impl Args {

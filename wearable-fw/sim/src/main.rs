@@ -8,14 +8,14 @@ use std::{
 use anyhow::Context;
 use clap::Parser;
 use host::{
+    command_line::log_to_stderr,
     events::EventLines,
     exit::{Exit, Stop},
+    signals::Signals,
 };
-use protocol::pairing::code::PairingCode;
-use tokio::signal::unix::{SignalKind, signal};
 use wearable::{
     agent::{self, Device, DeviceCommand, DeviceError, Ended, Pairing},
-    cli::{Args, GivenCode},
+    cli::Args,
     headless, screen,
 };
 
@@ -40,11 +40,10 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> anyhow::Result<()> {
     let headless = args.headless || !io::stdin().is_terminal() || !io::stdout().is_terminal();
-    start_log(headless);
+    log_to_stderr(!headless);
     let data_dir = args.data_dir()?;
     let mut pairing = match args.pair {
-        Some(GivenCode::Code(code)) => Some(Pairing::Enter(code)),
-        Some(GivenCode::FromStdin) => Some(Pairing::Enter(read_code()?)),
+        Some(given) => Some(Pairing::Enter(given.read(&mut io::stdin().lock())?)),
         None => args.show_code.then_some(Pairing::Show),
     };
     if pairing.is_none() && !headless && !data_dir.join("gateway.json").exists() {
@@ -68,16 +67,14 @@ fn run(args: Args) -> anyhow::Result<()> {
 
 /// Events to lines until the device ends; signals end it.
 async fn follow(mut device: Device, lines: &EventLines) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    let mut signals = Signals::listen(false).context("cannot wait for signals")?;
     loop {
         tokio::select! {
             event = device.events.recv() => match event {
                 Some(event) => lines.emit(&headless::line(&event)),
                 None => break,
             },
-            _ = terminate.recv() => stop(&device).await,
-            _ = interrupt.recv() => stop(&device).await,
+            () = signals.next() => stop(&device).await,
         }
     }
     let (Ended::Stopped | Ended::Delivered) =
@@ -95,12 +92,6 @@ fn explain(error: DeviceError) -> anyhow::Error {
     let exit = error.exit();
     let said = format!("{:#}", anyhow::Error::new(error));
     Stop::new(exit, said).into()
-}
-
-fn read_code() -> Result<PairingCode, Stop> {
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).map_err(|error| Stop::new(Exit::Usage, error.to_string()))?;
-    line.trim().parse().map_err(|error| Stop::new(Exit::Usage, format!("{error}")))
 }
 
 /// Asks until the answer is a code, or nothing: then the device shows one.
@@ -125,12 +116,4 @@ fn ask_for_code() -> anyhow::Result<Pairing> {
             },
         }
     }
-}
-
-fn start_log(headless: bool) {
-    use tracing_subscriber::EnvFilter;
-    // A screen has no room for a log.
-    let default = if headless { "warn" } else { "off" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }

@@ -1,6 +1,7 @@
 //! What a key means. It knows no device.
 
-use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use host::terminal::Input;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::{agent::DeviceCommand, recording::Scenario};
 
@@ -15,13 +16,10 @@ pub enum Wish {
     Nothing,
 }
 
-/// The wish behind an event; `network`: whether the network is on now.
+/// The wish behind an input; `network`: whether the network is on now.
 #[must_use]
-pub fn wish_of(event: &Event, network: bool) -> Wish {
-    let Event::Key(KeyEvent { code, modifiers, kind, .. }) = event else { return Wish::Nothing };
-    if *kind == KeyEventKind::Release {
-        return Wish::Nothing;
-    }
+pub fn wish_of(input: &Input, network: bool) -> Wish {
+    let Input::Key(KeyEvent { code, modifiers, .. }) = input else { return Wish::Nothing };
     let KeyCode::Char(letter) = code else { return wrong(&format!("{code}")) };
     if modifiers.contains(KeyModifiers::CONTROL) {
         return if matches!(letter, 'c' | 'd') {
@@ -51,8 +49,8 @@ fn wrong(key: &str) -> Wish {
 mod tests {
     use super::*;
 
-    fn key(letter: char) -> Event {
-        Event::Key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE))
+    fn key(letter: char) -> Input {
+        Input::Key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE))
     }
 
     #[test]
@@ -82,14 +80,14 @@ mod tests {
     fn a_wrong_key_is_told_so() {
         let Wish::Wrong(said) = wish_of(&key('z'), true) else { panic!() };
         assert!(said.starts_with("z means nothing"));
-        let enter = Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+        let enter = Input::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
         assert!(matches!(wish_of(&enter, true), Wish::Wrong(_)));
-        assert_eq!(wish_of(&Event::Resize(80, 24), true), Wish::Nothing);
+        assert_eq!(wish_of(&Input::Resized, true), Wish::Nothing);
     }
 
     #[test]
     fn control_c_ends_the_device() {
-        let interrupt = Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
+        let interrupt = Input::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
         assert_eq!(wish_of(&interrupt, true), Wish::Command(DeviceCommand::Stop));
     }
 }

@@ -4,23 +4,10 @@
 mod input;
 mod view;
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
-
 use anyhow::Context;
-use ratatui::{
-    DefaultTerminal,
-    crossterm::event::{self, Event},
-};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
+use host::{
+    signals::Signals,
+    terminal::{Page, keys},
 };
 
 pub use self::{
@@ -32,64 +19,18 @@ use crate::{
     headless,
 };
 
-/// How often the keyboard's thread looks whether it should end.
-const KEYBOARD_TURN: Duration = Duration::from_millis(200);
-
 /// Shows a device until its person quits or it ends by itself.
 ///
 /// # Errors
 /// The terminal's. What the device ended with is the inner result.
 pub async fn show(device: Device) -> anyhow::Result<Result<Ended, DeviceError>> {
-    let terminal = Terminal::take().context("cannot use this terminal; try --headless")?;
-    let (keys, keyboard) = read_keyboard();
-    let shown = run(device, terminal, keys).await;
-    keyboard.store(true, Ordering::Relaxed);
-    shown
+    let page = Page::open().context("cannot use this terminal; try --headless")?;
+    run(device, page).await
 }
 
-/// The terminal, until it is dropped; a panic gives it back too.
-struct Terminal(DefaultTerminal);
-
-impl Terminal {
-    fn take() -> io::Result<Self> {
-        ratatui::try_init().map(Self)
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        ratatui::restore();
-    }
-}
-
-/// A thread that reads keys until the flag is set.
-fn read_keyboard() -> (mpsc::Receiver<Event>, Arc<AtomicBool>) {
-    let (sender, receiver) = mpsc::channel(16);
-    let over = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&over);
-    std::thread::spawn(move || {
-        while !flag.load(Ordering::Relaxed) {
-            match event::poll(KEYBOARD_TURN) {
-                Ok(false) => {}
-                Ok(true) => {
-                    if !event::read().is_ok_and(|event| sender.blocking_send(event).is_ok()) {
-                        return;
-                    }
-                }
-                Err(_) => return,
-            }
-        }
-    });
-    (receiver, over)
-}
-
-async fn run(
-    mut device: Device,
-    mut terminal: Terminal,
-    mut keys: mpsc::Receiver<Event>,
-) -> anyhow::Result<Result<Ended, DeviceError>> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for signals")?;
+async fn run(mut device: Device, mut page: Page) -> anyhow::Result<Result<Ended, DeviceError>> {
+    let mut keys = keys();
+    let mut signals = Signals::listen(true).context("cannot wait for signals")?;
     let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let mut message = if device.is_new { "a new wearable was made".to_owned() } else { String::new() };
     let mut stopping = false;
@@ -98,7 +39,7 @@ async fn run(
         let state: DeviceState = device.state.borrow_and_update().clone();
         let (taken, network) = (state.taken, state.network);
         let screen = Screen { state, message: message.clone(), colours };
-        terminal.0.draw(|frame| draw(frame, &screen)).context("cannot draw")?;
+        page.terminal.draw(|frame| draw(frame, &screen)).context("cannot draw")?;
         tokio::select! {
             ended = &mut device.task => return ended.context("the device failed"),
             changed = device.state.changed() => if changed.is_err() {
@@ -120,8 +61,7 @@ async fn run(
                 Some(Wish::Wrong(said)) => message = said,
                 Some(Wish::Nothing) => {}
             },
-            _ = terminate.recv() => stopping = true,
-            _ = hangup.recv() => stopping = true,
+            () = signals.next(), if !stopping => stopping = true,
         }
         if stopping {
             message = format!("stopping; {} samples taken are kept", taken.0);

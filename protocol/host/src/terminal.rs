@@ -1,4 +1,4 @@
-//! The terminal itself: raw mode and second page while the console is shown, as it was on every way out, and the thread
+//! The terminal itself: raw mode and second page while a screen is shown, as it was on every way out, and the thread
 //! that reads keys.
 
 use std::{
@@ -18,34 +18,37 @@ use crossterm::{
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
 use ratatui::{DefaultTerminal, Terminal, backend::CrosstermBackend};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::sync::mpsc;
 
 /// How long the thread waits for a key before it looks whether anybody still wants one.
 const POLL: Duration = Duration::from_millis(200);
 
 /// From the terminal.
 #[derive(Debug, Clone)]
-pub(super) enum Input {
+pub enum Input {
+    /// A key was pressed or repeats.
     Key(KeyEvent),
     /// Several characters at once; a line end in it is no Enter key.
     Pasted(String),
+    /// Draw again.
     Resized,
 }
 
 /// The terminal in raw mode and on its second page, until dropped.
 #[derive(Debug)]
-pub(super) struct Page {
-    pub(super) terminal: DefaultTerminal,
+pub struct Page {
+    /// To draw on.
+    pub terminal: DefaultTerminal,
     faults: Receiver<String>,
 }
 
 impl Page {
     /// Takes the terminal. A panic of this thread restores it before it is reported; one of another thread, which the
-    /// console survives, is kept for [`Self::fault`] instead of being printed across the screen.
-    pub(super) fn open() -> io::Result<Self> {
+    /// screen survives, is kept for [`Self::fault`] instead of being printed across the screen.
+    ///
+    /// # Errors
+    /// The terminal's.
+    pub fn open() -> io::Result<Self> {
         let (report, faults) = sync_channel(4);
         let report = Mutex::new(report);
         let (own, earlier) = (thread::current().id(), panic::take_hook());
@@ -71,7 +74,8 @@ impl Page {
     }
 
     /// A panic elsewhere in this process since the last call.
-    pub(super) fn fault(&self) -> Option<String> {
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
         self.faults.try_recv().ok()
     }
 }
@@ -94,7 +98,8 @@ fn restore() {
 }
 
 /// Keys as they are pressed, until the receiver is dropped; closed when the terminal is gone.
-pub(super) fn keys() -> mpsc::Receiver<Input> {
+#[must_use]
+pub fn keys() -> mpsc::Receiver<Input> {
     let (sender, receiver) = mpsc::channel(16);
     thread::spawn(move || {
         while !sender.is_closed() {
@@ -116,31 +121,4 @@ pub(super) fn keys() -> mpsc::Receiver<Input> {
         }
     });
     receiver
-}
-
-/// The signals that ask a program to end.
-#[derive(Debug)]
-pub(super) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    pub(super) fn listen() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// The next of them.
-    pub(super) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
-    }
 }
