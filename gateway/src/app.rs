@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use host::{
     Clock,
-    datadir::{DataDir, DataDirError},
+    datadir::DataDir,
     exit::{Exit, Stop},
 };
 use protocol::{credential::ClientKind, replay::ReplayCache, time::UnixMillis};
@@ -67,11 +67,7 @@ impl Gateway {
     /// A [`Stop`] with the exit code where the cause is the user's to mend.
     pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Self> {
         raise_descriptor_limit();
-        let data_dir = DataDir::open(&config.data_dir).map_err(|error| {
-            let exit =
-                if matches!(error, DataDirError::InUse(_)) { Exit::Unavailable } else { Exit::Configuration };
-            Stop::new(exit, error.to_string())
-        })?;
+        let data_dir = DataDir::open(&config.data_dir).map_err(Stop::from)?;
         let key = keyfile::obtain(&data_dir)?;
         let (path, doctor) = (data_dir.path().join(DATABASE), config.id.clone());
         if !path.exists() {

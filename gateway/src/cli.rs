@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use host::{
-    datadir::{self, DataDirError},
+    datadir,
     exit::{Exit, Stop},
 };
 use protocol::{
@@ -228,11 +228,7 @@ impl RunArgs {
         let id = self.id.clone().ok_or_else(|| {
             Stop::new(Exit::Usage, "say whose gateway to run, for example: gateway --id D001")
         })?;
-        let data_dir = datadir::resolve("gateway", id.as_str(), self.data_dir.as_deref(), self.create)
-            .map_err(|error| match error {
-                DataDirError::Unknown { .. } => Stop::new(Exit::Usage, error.to_string()),
-                _ => Stop::new(Exit::Configuration, error.to_string()),
-            })?;
+        let data_dir = datadir::resolve("gateway", id.as_str(), self.data_dir.as_deref(), self.create)?;
         let mut config = Config::new(id, data_dir);
         if let Some(path) = &self.config {
             ConfigFile::read(path)?.apply(&mut config)?;

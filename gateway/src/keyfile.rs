@@ -36,9 +36,7 @@ pub fn obtain(data_dir: &DataDir) -> Result<DatabaseKey, Stop> {
         })?);
         return Ok(DatabaseKey { key: parse(&text)?, protection: "systemd credential" });
     }
-    let configuration =
-        |error: host::datadir::DataDirError| Stop::new(Exit::Configuration, error.to_string());
-    let key = match data_dir.read(FILE).map_err(configuration)?.map(Zeroizing::new) {
+    let key = match data_dir.read(FILE)?.map(Zeroizing::new) {
         Some(text) => parse(&text)?,
         None if data_dir.path().join(crate::app::DATABASE).exists() => {
             let missing = format!(
@@ -49,7 +47,7 @@ pub fn obtain(data_dir: &DataDir) -> Result<DatabaseKey, Stop> {
         }
         None => {
             let key = Secret::generate(&mut system_rng());
-            data_dir.write(FILE, hex::encode(key.expose()).as_bytes()).map_err(configuration)?;
+            data_dir.write(FILE, hex::encode(key.expose()).as_bytes())?;
             key
         }
     };

@@ -136,7 +136,7 @@ async fn every_refusal_has_its_exit_code_and_a_sentence() {
     let (code, said) = Program::start(home.path(), &at(&ward)).end().await;
     assert_eq!((code, said.contains("in use")), (69, true), "{said}");
     let (code, said) = Program::start(home.path(), &format!("{} --id P010", at(&ward))).end().await;
-    assert_eq!((code, said.contains("there is: P001")), (78, true), "{said}");
+    assert_eq!((code, said.contains("there is: P001")), (64, true), "{said}");
     ward.act(|sim, now, rng| sim.revoke(&client("P001"), now, rng));
     assert_eq!(program.next("disconnected").await["reason"], "revoked");
     let (code, said) = program.end().await;

@@ -44,13 +44,12 @@ impl Target {
     /// # Errors
     /// A [`Stop`] with [`Exit::Unavailable`] that says how to start one, or which there are.
     pub async fn connect(&self) -> Result<Client, Stop> {
-        let configuration = |error: datadir::DataDirError| Stop::new(Exit::Configuration, error.to_string());
         if let Some(folder) = &self.data_dir {
             return Client::connect(folder)
                 .await
                 .map_err(|_| not_running(&format!("with {}", folder.display())));
         }
-        let home = datadir::home().map_err(configuration)?;
+        let home = datadir::home()?;
         if let Some(id) = &self.id {
             let folder = home.join(format!("gateway-{id}"));
             return Client::connect(&folder).await.map_err(|_| not_running(&format!("for {id}")));

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use host::{datadir::DataDirError, exit::Exit};
+use host::exit::Exit;
 use protocol::{
     alert::{Priority, Stage},
     group::Epoch,
@@ -183,7 +183,7 @@ impl AgentError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::NotPaired(_) | Self::Code(_) | Self::Another(_) | Self::Revoked(_) => Exit::Configuration,
-            Self::Store(StoreError::Folder { source: DataDirError::InUse(_), .. }) => Exit::Unavailable,
+            Self::Store(StoreError::Folder { source, .. }) => source.exit(),
             Self::Store(_) => Exit::Configuration,
             Self::NotTheGateway(_) | Self::Displaced(_) | Self::Protocol(_) => Exit::Failed,
         }

@@ -9,6 +9,8 @@ use std::{
 
 use thiserror::Error;
 
+use crate::exit::{Exit, Stop};
+
 /// A data folder that cannot be used, and what to do about it.
 #[derive(Debug, Error)]
 pub enum DataDirError {
@@ -45,6 +47,24 @@ pub enum DataDirError {
         #[source]
         source: io::Error,
     },
+}
+
+impl DataDirError {
+    /// The exit code of a program that cannot use its folder for this reason.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::InUse(_) => Exit::Unavailable,
+            Self::Unknown { .. } => Exit::Usage,
+            Self::TooOpen { .. } | Self::Nowhere | Self::Io { .. } => Exit::Configuration,
+        }
+    }
+}
+
+impl From<DataDirError> for Stop {
+    fn from(error: DataDirError) -> Self {
+        Self::new(error.exit(), error.to_string())
+    }
 }
 
 /// The folder below which all data folders lie: `VITALWARD_HOME`, else `~/.local/share/vitalward`.

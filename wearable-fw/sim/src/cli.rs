@@ -115,11 +115,10 @@ impl Args {
     /// The device's data folder.
     ///
     /// # Errors
-    /// [`Stop`] with [`Exit::Configuration`]: an unknown name where others exist, or no place for data.
+    /// [`Stop`]: an unknown name where others exist, or no place for data.
     pub fn data_dir(&self) -> Result<PathBuf, Stop> {
         let given = self.data_dir.as_deref();
-        datadir::resolve("wearable", self.name.as_str(), given, self.create)
-            .map_err(|error| Stop::new(Exit::Configuration, error.to_string()))
+        Ok(datadir::resolve("wearable", self.name.as_str(), given, self.create)?)
     }
 
     /// What the device is started with.

@@ -178,6 +178,11 @@ pub enum DeviceError {
     /// Pairing was refused.
     #[error("pairing failed: {0}")]
     PairingRefused(Fault),
+    /// Whatever listens at that address does not speak as a wearables' port does.
+    #[error(
+        "what answers at this address is no gateway's port for wearables (usually 7301); check --gateway"
+    )]
+    NoWearablesPort,
     /// Nobody entered the code, or no gateway answered, in ten minutes; or three wrong guesses were made.
     #[error(
         "pairing ended without a gateway: a code is good for ten minutes and three tries; start again with a new code"
@@ -193,9 +198,8 @@ impl DeviceError {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Folder(DataDirError::InUse(_)) => Exit::Unavailable,
-            Self::Folder(_)
-            | Self::Keys(_)
+            Self::Folder(error) => error.exit(),
+            Self::Keys(_)
             | Self::Journal(JournalError::Foreign(_) | JournalError::Folder(_))
             | Self::Unpaired
             | Self::Revoked => Exit::Configuration,
@@ -203,6 +207,7 @@ impl DeviceError {
             Self::Journal(JournalError::Write(_))
             | Self::Outbox(_)
             | Self::PairingRefused(_)
+            | Self::NoWearablesPort
             | Self::PairingOver
             | Self::Login(_) => Exit::Failed,
         }

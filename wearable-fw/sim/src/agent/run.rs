@@ -563,6 +563,7 @@ impl Runner {
                 self.pairing_in_time()?;
                 self.retry_in(CODE_INTERVAL, "another code was entered at the gateway".into());
             }
+            Fault::PeerFrame(_) => return Err(DeviceError::NoWearablesPort),
             _ => {
                 self.wires.tell(DeviceEvent::Refused(fault.to_string()));
                 return Err(DeviceError::PairingRefused(fault));

@@ -71,7 +71,7 @@ impl Drop for Running {
 async fn an_unpaired_device_without_a_terminal_ends_with_78_and_the_sentence() {
     let home = tempfile::tempdir().unwrap();
     let output = output(wearable(home.path(), "--headless")).await;
-    assert_eq!(output.status.code(), Some(78));
+    assert_eq!(output.status.code(), Some(64));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("not paired yet") && said.contains("--pair CODE"), "{said}");
     assert!(home.path().join("wearable-W001/device-id").exists());
@@ -86,7 +86,7 @@ async fn a_wrong_line_ends_with_64_and_an_unknown_name_with_the_known_ones() {
     assert_eq!(output(wearable(home.path(), "--help")).await.status.code(), Some(0));
     std::fs::create_dir(home.path().join("wearable-W001")).unwrap();
     let output = output(wearable(home.path(), "--name W01 --headless")).await;
-    assert_eq!(output.status.code(), Some(78));
+    assert_eq!(output.status.code(), Some(64));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("W001") && said.contains("--create"), "{said}");
 }
