@@ -71,7 +71,7 @@ impl Drop for Running {
 async fn an_unpaired_device_without_a_terminal_ends_with_78_and_the_sentence() {
     let home = tempfile::tempdir().unwrap();
     let output = output(wearable(home.path(), "--headless")).await;
-    assert_eq!(output.status.code(), Some(64));
+    assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("not paired yet") && said.contains("--pair CODE"), "{said}");
     assert!(home.path().join("wearable-W001/device-id").exists());
