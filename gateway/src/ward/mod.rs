@@ -12,18 +12,17 @@ mod delivery;
 pub mod event;
 mod live;
 pub mod people;
+mod refusals;
 mod roster;
 pub mod view;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    num::NonZeroU32,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use crypto::{Secret, identity::VerifyingKey, purpose};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use host::{Clock, entropy::system_rng};
 use protocol::{
     alert::UnverifiedReceipt,
@@ -48,6 +47,7 @@ use self::{
     delivery::Deliveries,
     event::{SampleView, WardEvent},
     live::Live,
+    refusals::Refusals,
     roster::{QUEUE, Roster, SessionHandle},
     view::RefusalView,
 };
@@ -59,12 +59,8 @@ use crate::store::{
     tokens::TokenRecord,
 };
 
-/// Refusals kept in memory for the `refusals` verb.
-const REFUSALS_KEPT: usize = 1_000;
 /// Events that a slow watcher may lag behind before it loses some.
 const EVENTS: usize = 4_096;
-/// Audit rows for refusals per second; a flood is counted, not written.
-const AUDITED_REFUSALS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
 /// How often grace, resends and rekeys are looked at. Merges idle-time rekeys only; no alert waits for it.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -76,10 +72,6 @@ pub struct Ward {
     clock: Clock,
     events: broadcast::Sender<WardEvent>,
     state: Mutex<State>,
-    /// Audit rows and event lines about strangers who break the protocol: one bucket for noise, one for those who
-    /// claimed to be somebody, so that noise cannot hide them.
-    noise: DefaultDirectRateLimiter,
-    claims: DefaultDirectRateLimiter,
 }
 
 #[derive(Debug)]
@@ -90,10 +82,7 @@ struct State {
     devices: BTreeMap<DeviceId, DeviceStatus>,
     /// Patients who left on purpose and are not back.
     away: BTreeSet<PatientId>,
-    refusals: VecDeque<RefusalView>,
-    refused: u64,
-    /// Refusals that were counted but not audited since the last audit row about that.
-    unaudited: u64,
+    refusals: Refusals,
     /// Connections of clients that were admitted and have not ended yet; some may have left the roster before.
     conversations: usize,
     /// Nobody is admitted any more.
@@ -134,9 +123,7 @@ impl Ward {
             away: BTreeSet::new(),
             conversations: 0,
             stopping: false,
-            refusals: VecDeque::new(),
-            refused: 0,
-            unaudited: 0,
+            refusals: Refusals::default(),
             samples_stored: 0,
         };
         Arc::new(Self {
@@ -145,8 +132,6 @@ impl Ward {
             clock,
             events: broadcast::channel(EVENTS).0,
             state: Mutex::new(state),
-            noise: RateLimiter::direct(Quota::per_second(AUDITED_REFUSALS)),
-            claims: RateLimiter::direct(Quota::per_second(AUDITED_REFUSALS)),
         })
     }
 
@@ -527,17 +512,7 @@ impl Ward {
             client: client.clone().unwrap_or_default(),
             reason: reason.clone(),
         };
-        {
-            let mut state = self.state();
-            state.refused += 1;
-            if state.refusals.len() >= REFUSALS_KEPT {
-                state.refusals.pop_front();
-            }
-            state.refusals.push_back(view);
-        }
-        let bucket = if is_a_claim(fault) { &self.claims } else { &self.noise };
-        if bucket.check().is_err() {
-            self.state().unaudited += 1;
+        if !self.state().refusals.note(view, fault) {
             return;
         }
         self.publish(WardEvent::Refused {
@@ -561,27 +536,11 @@ impl Ward {
 
     /// One audit row for the refusals that had none.
     async fn audit_flood(&self) {
-        let unaudited = std::mem::take(&mut self.state().unaudited);
-        if unaudited > 0 {
-            self.audit(AuditEvent::Refused, "", "", &format!("{unaudited} more refusals in a flood")).await;
+        let untold = self.state().refusals.take_untold();
+        if untold > 0 {
+            self.audit(AuditEvent::Refused, "", "", &format!("{untold} more refusals in a flood")).await;
         }
     }
-}
-
-/// Whether somebody claimed to be a client or to know a code, rather than only breaking the protocol.
-const fn is_a_claim(fault: &Fault) -> bool {
-    !matches!(
-        fault,
-        Fault::PeerFrame(_)
-            | Fault::PeerMalformed(_)
-            | Fault::PeerOutOfOrder { .. }
-            | Fault::PeerLimit(_)
-            | Fault::PeerVersion(_)
-            | Fault::PeerSuite
-            | Fault::PeerSlow
-            | Fault::DeniedOtherGateway
-            | Fault::DeniedBusy
-    )
 }
 
 /// Names a session that is over.

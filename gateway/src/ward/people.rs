@@ -308,7 +308,7 @@ impl Ward {
     /// The last refusals of this start, the newest first.
     #[must_use]
     pub fn refusals(&self, limit: usize) -> Vec<RefusalView> {
-        self.state().refusals.iter().rev().take(limit).cloned().collect()
+        self.state().refusals.last(limit)
     }
 
     /// The gateway as a whole; the caller adds what the ward does not know (addresses, folder, key protection).
@@ -337,7 +337,7 @@ impl Ward {
             storage: health_in_a_word(*self.store.health().borrow()).into(),
             key_protection: String::new(),
             samples_stored: state.samples_stored,
-            refused: state.refused,
+            refused: state.refusals.total(),
         })
     }
 }

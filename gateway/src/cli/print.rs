@@ -1,0 +1,208 @@
+//! How verbs print what the gateway answered, for people: lists as tables, alerts as their proof of delivery. Nothing that
+//! is stale looks current.
+
+use std::time::Duration;
+
+use protocol::time::Readable;
+
+use crate::ward::{
+    event::SampleView,
+    view::{AlertReport, PatientView, RefusalView, Status, WearableView},
+};
+
+pub(super) fn status(status: &Status) -> String {
+    let uptime = Readable(Duration::from_millis(status.uptime_ms));
+    format!(
+        "gateway of {}   {} (version {}, up {uptime})\n\
+         patients    {} of {} connected   port {}\n\
+         wearables   {} of {} connected   port {}\n\
+         storage     {}, {} samples stored since start   {}\n\
+         key         {}\n\
+         group epoch {}, {} refused since start",
+        status.doctor,
+        status.gateway,
+        status.version,
+        status.patients_connected,
+        status.patients_paired,
+        status.patients_listen,
+        status.wearables_connected,
+        status.wearables_paired,
+        status.wearables_listen,
+        status.storage,
+        status.samples_stored,
+        status.data_dir,
+        status.key_protection,
+        status.epoch,
+        status.refused,
+    )
+}
+
+pub(super) fn patients(patients: &[PatientView]) -> String {
+    if patients.is_empty() {
+        return "no patient is paired; invite one with: gateway pair --patient P001".into();
+    }
+    let rows = patients.iter().map(|patient| {
+        let state = match (patient.connected, patient.away) {
+            (true, _) => "connected",
+            (false, true) => "away, on purpose",
+            (false, false) => "not connected",
+        };
+        let since = patient.since.as_deref().unwrap_or("never");
+        [patient.id.clone(), state.into(), since.into(), newest_vitals(patient)]
+    });
+    table(["PATIENT", "STATE", "SINCE (UTC)", "VITALS"], rows)
+}
+
+/// The newest vitals of a patient in one line; nothing that is stale looks current.
+fn newest_vitals(patient: &PatientView) -> String {
+    let Some(sample) = &patient.last_vitals else { return "none yet".into() };
+    let age = Readable(Duration::from_millis(patient.vitals_age_ms.unwrap_or_default()));
+    if !patient.vitals_current {
+        return format!("-- (last {age} ago)");
+    }
+    format!("{} ({age} ago)", sample_line(sample))
+}
+
+fn sample_line(sample: &SampleView) -> String {
+    let simulated = if sample.simulated { "SIMULATED " } else { "" };
+    let values: Vec<String> = sample
+        .quantities
+        .iter()
+        .map(|q| {
+            let doubt = if q.plausible { "" } else { " (implausible)" };
+            format!("{} {} {}{doubt}", q.name, q.text, q.unit)
+        })
+        .collect();
+    format!("{simulated}{}", values.join(", "))
+}
+
+pub(super) fn wearables(wearables: &[WearableView]) -> String {
+    if wearables.is_empty() {
+        return "no wearable is paired; invite one with: gateway pair --wearable --patient P001".into();
+    }
+    let rows = wearables.iter().map(|wearable| {
+        let state = if wearable.connected { "connected" } else { "not connected" };
+        let battery = wearable.battery.map_or_else(|| "?".into(), |percent| format!("{percent} %"));
+        [
+            wearable.name.clone().unwrap_or_else(|| "-".into()),
+            wearable.id.clone(),
+            wearable.patient.clone(),
+            state.into(),
+            wearable.since.clone().unwrap_or_else(|| "never".into()),
+            battery,
+            if wearable.post_quantum { "yes".into() } else { "no".into() },
+        ]
+    });
+    table(["NAME", "UUID", "PATIENT", "STATE", "SINCE (UTC)", "BATTERY", "POST-QUANTUM"], rows)
+}
+
+pub(super) fn alerts(alerts: &[AlertReport]) -> String {
+    if alerts.is_empty() {
+        return "no alert was raised yet".into();
+    }
+    alerts.iter().map(receipts).collect::<Vec<_>>().join("\n")
+}
+
+/// An alert and its proof of delivery.
+pub(super) fn receipts(report: &AlertReport) -> String {
+    let AlertReport { recipients, decrypted, acknowledged, .. } = report;
+    let mut text = format!("{}  {}\n  \"{}\"\n", report.created, report.alert, report.text);
+    if let Some(cancelled) = &report.cancels {
+        text += &format!("  calls off {cancelled}\n");
+    }
+    if let Some(by) = &report.cancelled_by {
+        text += &format!("  called off by {by}\n");
+    }
+    if *recipients == 0 {
+        return text + "  nobody is enrolled; nobody received it\n";
+    }
+    text += &format!("  {decrypted} of {recipients} decrypted, {acknowledged} acknowledged");
+    if let (Some(p50), Some(last)) = (report.p50_ms, report.last_ms) {
+        text += &format!("   (median {p50} ms, last {last} ms)");
+    }
+    text.push('\n');
+    for missing in &report.missing {
+        text += &format!("  missing: {}  {}\n", missing.patient, missing.reason);
+    }
+    text
+}
+
+pub(super) fn refusals(refusals: &[RefusalView]) -> String {
+    if refusals.is_empty() {
+        return "nothing was refused since the gateway started".into();
+    }
+    let rows =
+        refusals.iter().map(|r| [r.time.clone(), r.source.clone(), r.client.clone(), r.reason.clone()]);
+    table(["TIME (UTC)", "SOURCE", "CLIENT", "REASON"], rows)
+}
+
+pub(super) fn vitals(samples: &[SampleView]) -> String {
+    if samples.is_empty() {
+        return "no vitals yet".into();
+    }
+    let rows = samples.iter().map(|sample| {
+        let time = sample.time.clone().unwrap_or_else(|| "time uncertain".into());
+        [time, sample.seq.to_string(), format!("{} %", sample.quality), sample_line(sample)]
+    });
+    table(["TIME (UTC)", "NUMBER", "QUALITY", "VALUES"], rows)
+}
+
+fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    });
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stale_vitals_are_not_shown_as_current() {
+        let sample = SampleView {
+            time: None,
+            received: String::new(),
+            device: String::new(),
+            seq: 1,
+            simulated: true,
+            quality: 90,
+            quantities: vec![crate::ward::event::QuantityView {
+                code: "MDC 147842".into(),
+                name: "heart rate".into(),
+                value: 72.0,
+                text: "72".into(),
+                unit: "/min".into(),
+                plausible: true,
+            }],
+        };
+        let mut patient = PatientView {
+            id: "P001".into(),
+            connected: true,
+            since: None,
+            session: None,
+            source: None,
+            epoch: None,
+            last_vitals: Some(sample),
+            vitals_age_ms: Some(400),
+            vitals_current: true,
+            post_quantum: Some(true),
+            away: false,
+        };
+        assert_eq!(newest_vitals(&patient), "SIMULATED heart rate 72 /min (0.4 s ago)");
+        patient.vitals_current = false;
+        patient.vitals_age_ms = Some(13_000);
+        assert_eq!(newest_vitals(&patient), "-- (last 13 s ago)");
+    }
+}
