@@ -9,6 +9,7 @@
 
 pub mod alerts;
 mod delivery;
+mod ending;
 pub mod event;
 mod live;
 pub mod people;
@@ -42,7 +43,6 @@ use protocol::{
 use rand_core::Rng;
 use tokio::sync::{broadcast, mpsc, watch};
 
-pub(crate) use self::roster::{End, Outbound};
 use self::{
     delivery::Deliveries,
     event::{SampleView, WardEvent},
@@ -50,6 +50,10 @@ use self::{
     refusals::Refusals,
     roster::{QUEUE, Roster, SessionHandle},
     view::RefusalView,
+};
+pub(crate) use self::{
+    ending::{LeavingSession, SessionEnd},
+    roster::{End, Outbound},
 };
 use crate::store::{
     Store, StoreError, StoreHealth,
@@ -539,36 +543,6 @@ impl Ward {
         let untold = self.state().refusals.take_untold();
         if untold > 0 {
             self.audit(AuditEvent::Refused, "", "", &format!("{untold} more refusals in a flood")).await;
-        }
-    }
-}
-
-/// Names a session that is over.
-#[derive(Debug)]
-pub(crate) struct LeavingSession {
-    pub(crate) client: ClientId,
-    pub(crate) patient: PatientId,
-    pub(crate) session: SessionId,
-}
-
-/// Why a session is over.
-#[derive(Debug)]
-pub(crate) enum SessionEnd {
-    /// The client said so.
-    ByClient(Farewell),
-    /// The ward said so.
-    ByWard(Farewell),
-    /// The link broke, fell silent, or misbehaved.
-    Lost(String),
-}
-
-impl std::fmt::Display for SessionEnd {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::ByClient(Farewell::EndedByPatient) => f.write_str("away, on purpose"),
-            Self::ByClient(Farewell::Shutdown) => f.write_str("the client shut down"),
-            Self::ByClient(farewell) | Self::ByWard(farewell) => farewell.fmt(f),
-            Self::Lost(why) => write!(f, "link lost: {why}"),
         }
     }
 }
