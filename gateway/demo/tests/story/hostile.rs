@@ -198,7 +198,9 @@ fn a_program_on_the_wrong_port_gets_nowhere_and_says_so() {
     let _patient = ward.pair("P001", &[]);
     let code = ward.code(&["--wearable", "--patient", "P001"]);
     let line = ["--name", "W1", "--gateway", &ward.patients, "--headless", "--pair", &code];
-    Spot::new().run("wearable", &line).ended(1, &["pairing failed"]);
+    Spot::new()
+        .run("wearable", &line)
+        .ended(1, &["is no gateway's port for wearables (usually 7301); check --gateway"]);
     let code = ward.code(&["--patient", "P002"]);
     let line = ["--doctor_id", "D001", "--gateway", &ward.wearables, "--headless", "--pair", &code];
     let patient = Spot::new().start("patient", &line);
