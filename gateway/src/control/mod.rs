@@ -5,6 +5,7 @@ pub mod client;
 pub mod server;
 
 use std::{
+    fmt,
     fs::File,
     io,
     os::fd::AsRawFd,
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What can be asked of a running gateway.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// [`Status`](crate::ward::view::Status).
@@ -86,7 +87,7 @@ pub enum Request {
 }
 
 /// An answer.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
     /// What was asked for.
@@ -119,5 +120,34 @@ impl SocketPath {
     /// Valid while `self` lives.
     pub(crate) fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}/control.sock", self.folder.as_raw_fd()))
+    }
+}
+
+// By hand: requests and replies carry pairing codes and vitals, which must not reach a log.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Request(..)")
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(_) => f.write_str("Done(..)"),
+            Self::Refused { exit, message } => write!(f, "Refused({exit}, {message:?})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_pairing_code() {
+        let code = "ABC-DEF-GH2";
+        let request = Request::CancelOffer { code: code.into() };
+        let reply = Reply::Done(serde_json::json!({ "code": code }));
+        assert!(!format!("{request:?} {reply:?}").contains("DEF"));
     }
 }

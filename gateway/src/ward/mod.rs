@@ -576,3 +576,6 @@ fn health_in_a_word(health: StoreHealth) -> &'static str {
 fn elapsed_ms(now: Monotonic, since: Monotonic) -> u64 {
     u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Logins that the ward must not let in although their proof was good when it was checked.
+
+use std::path::Path;
+
+use protocol::{
+    credential::{ClientIdentity, ClientKind, LoginKey, PinnedClient, Suite},
+    frame::FrameReader,
+    handshake::{Channel, initiator::AwaitReply, responder::Login},
+    time::ClockFlag,
+};
+
+use super::*;
+use crate::net::tls::new_identity;
+
+const DEVICE: ClientId = ClientId::Wearable(DeviceId::from_bytes([7; 16]));
+
+fn ward(folder: &Path) -> Arc<Ward> {
+    let doctor = "D001".parse().unwrap();
+    let store = Store::open(&folder.join("ward.db"), &Secret::new([1; 32]), &doctor).unwrap();
+    let identity = new_identity(&doctor).unwrap();
+    Ward::new(Arc::new(identity.keys), store, Clock::start())
+}
+
+/// Pairs the device with a new key, as far as its first login.
+async fn pair(ward: &Ward, code: &str) -> ClientIdentity {
+    let login = LoginKey::generate(Suite::Wearable, &mut system_rng()).unwrap();
+    let pinned = PinnedClient { id: DEVICE, login: login.verifying_key(), receipts: None };
+    let now = ward.now().wall;
+    let offer = Offer {
+        code: code.parse().unwrap(),
+        kind: ClientKind::Wearable,
+        patient: "P001".parse().unwrap(),
+        replaces: false,
+        created: now,
+        expires: now + Duration::from_secs(600),
+        tries_left: 3,
+    };
+    let pending = ward.store.write(move |ledger| {
+        ledger.create_offer(&offer)?;
+        ledger.enrol_pending(&pinned, None, offer.code.selector, now)
+    });
+    pending.await.unwrap();
+    ClientIdentity { id: DEVICE, login, receipts: None }
+}
+
+/// A login with a good proof, checked against the binding of this moment.
+async fn proved(ward: &Ward, client: ClientIdentity) -> Established {
+    let body = |frame: &[u8]| {
+        let mut reader = FrameReader::new(frame.len());
+        reader.push(frame);
+        reader.next_frame().unwrap().unwrap().body
+    };
+    let (now, rng) = (ward.now(), &mut system_rng());
+    let pinned = ward.identity().pinned(ClientKind::Wearable);
+    let (waiting, hello) =
+        AwaitReply::start(Arc::new(client), pinned, Channel::Plain, ClockFlag::None, now, rng).unwrap();
+    let login = Login::parse(hello, ClientKind::Wearable, Channel::Plain).unwrap();
+    let (expected, reply) = login.answer(ward.identity(), Duration::from_secs(30), now, rng).unwrap();
+    let (_, proof) = waiting.handle_reply(&body(&reply), rng).unwrap();
+    let claimed = expected.open(proof).unwrap();
+    let enrolled = ward.enrolled(claimed.client(), claimed.key()).await.unwrap().unwrap();
+    claimed.verify(Some(&enrolled.pinned().unwrap()), now).unwrap().0
+}
+
+#[tokio::test]
+async fn a_login_overtaken_by_its_own_replacement_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let old = pair(&ward, "ABC-DEF-GH2").await;
+    let secret = *old.login.to_secret().expose();
+    let first = proved(&ward, old).await;
+    ward.admit(first, "here", false).await.unwrap();
+
+    let again = LoginKey::from_secret(Suite::Wearable, secret).unwrap();
+    let overtaken = proved(&ward, ClientIdentity { id: DEVICE, login: again, receipts: None }).await;
+    let new = pair(&ward, "BCD-EFG-HJ3").await;
+    let replacing = proved(&ward, new).await;
+    let (current, _) = ward.admit(replacing, "there", false).await.unwrap();
+
+    assert_eq!(ward.admit(overtaken, "here", false).await.err(), Some(Fault::DeniedUnknown));
+    let session = ward.state().roster.session(&DEVICE).unwrap().session;
+    assert_eq!(session, current.session_id, "the new one is not displaced");
+}
+
+#[tokio::test]
+async fn a_login_overtaken_by_its_revocation_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let first = pair(&ward, "ABC-DEF-GH2").await;
+    let secret = *first.login.to_secret().expose();
+    let established = proved(&ward, first).await;
+    ward.admit(established, "here", false).await.unwrap();
+    let again = LoginKey::from_secret(Suite::Wearable, secret).unwrap();
+    let overtaken = proved(&ward, ClientIdentity { id: DEVICE, login: again, receipts: None }).await;
+    ward.revoke(ClientKind::Wearable, &DEVICE.to_string(), "a test").await.unwrap();
+    assert_eq!(ward.admit(overtaken, "here", false).await.err(), Some(Fault::DeniedUnknown));
+    assert!(ward.state().roster.session(&DEVICE).is_none());
+}
