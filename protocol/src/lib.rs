@@ -11,7 +11,7 @@
 //! [`group::GroupOwner::seal`] and comes out of [`endpoint::client::Event::Alert`].
 #![no_std]
 extern crate alloc;
-#[cfg(any(test, feature = "std"))]
+#[cfg(any(test, feature = "testkit"))]
 extern crate std;
 
 pub mod alert;
