@@ -1,17 +1,50 @@
-//! Not a bench: prints what the others measured last, as Markdown or, with `--json`, as JSON. Cargo passes it the
-//! arguments of criterion, which it ignores.
+//! Not a bench: prints what the others measured last.
+//!
+//! ```text
+//! cargo bench -p benches --bench table                     the table, as Markdown
+//! cargo bench -p benches --bench table -- --json           as JSON
+//! cargo bench -p benches --bench table -- --write          as docs/benchmarks.md
+//! cargo bench -p benches --bench table -- --check [WORD]   measures the goals (those that contain WORD); exit code 1: a miss
+//! ```
+//! Cargo passes it the arguments of criterion too, which it ignores.
 
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
-use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-fn main() {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
-    let rows = benches::table::read(&target.join("criterion"));
-    if std::env::args().any(|argument| argument == "--json") {
-        println!("{}", benches::table::json(&rows));
-    } else {
-        println!("{}", benches::table::markdown(&rows));
+use benches::{
+    check::{self, Outcome},
+    table,
+};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    if has("--check") {
+        let filter = arguments.iter().skip_while(|argument| *argument != "--check").nth(1);
+        let filter = filter.filter(|word| !word.starts_with("--")).map_or("", String::as_str);
+        return check_goals(filter, has("--json"));
     }
+    let rows = table::read(&table::target().join("criterion"));
+    if has("--json") {
+        println!("{}", table::json(&rows));
+    } else {
+        println!("{}", table::markdown(&rows));
+    }
+    ExitCode::SUCCESS
+}
+
+fn check_goals(filter: &str, as_json: bool) -> ExitCode {
+    let outcomes = check::run(filter, |outcome| {
+        if !as_json {
+            println!("{outcome}");
+        }
+    });
+    if as_json {
+        println!("{}", serde_json::json!(outcomes));
+    }
+    if filter.is_empty() {
+        check::save(&outcomes);
+    }
+    if outcomes.iter().all(Outcome::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

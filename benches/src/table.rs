@@ -27,6 +27,13 @@ const SOURCE_FIGURES: [(&str, &str); 4] = [
     ("broadcast/seal and hand out/10", "0.000845 (broadcast)"),
 ];
 
+/// Cargo's target folder.
+#[must_use]
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
+}
+
 /// Reads every `new/estimates.json` below criterion's folder, sorted by group and then as a person counts.
 #[must_use]
 pub fn read(criterion: &Path) -> Vec<Row> {
@@ -97,7 +104,7 @@ fn source_figure(row: &Row) -> Option<&'static str> {
     SOURCE_FIGURES.iter().find(|(operation, _)| *operation == row.operation).map(|(_, figure)| *figure)
 }
 
-fn readable(ns: f64) -> String {
+pub(crate) fn readable(ns: f64) -> String {
     match ns {
         ..1e3 => format!("{ns:.1} ns"),
         ..1e6 => format!("{:.2} us", ns / 1e3),
