@@ -1,15 +1,35 @@
 //! The attacks that work on plain ElGamal, run against verifiers with our defences taken out one by one, and
-//! against the real thing. A defence that stops an attack alone is tested alone, with every other one off.
+//! against the real thing. [`stopped_by`] says which defences stop an attack alone, with every other one off.
+//!
+//! | attack | test | defences that stop it alone |
+//! |---|---|---|
+//! | (1) g = 2, r = (p-1)/2 signs for everyone | `attack_1_a_smooth_generator_signs_for_everyone` | ranges; r recomputed |
+//! | (2) r beyond p, by Chinese remainders | `attack_2_an_r_beyond_p_turns_one_signature_into_any` | ranges; r recomputed; r hashed |
+//! | (3) s + q | `attack_3_s_plus_q_is_a_second_signature` | ranges |
+//! | (4) short x and k, by a lattice | `attack_4_*`, `vectors/lattice.py` | x and k uniform in [1, q-1] |
+//! | y = 1, y = p-1 | `a_public_key_of_small_order_needs_no_private_one` | key checked |
+//! | key substitution, related key | `a_related_key_takes_over_a_signature` | y hashed |
+//! | key substitution, y times a small root of 1 | `a_key_outside_the_subgroup_takes_over_a_signature` | key checked; y hashed |
+//! | r outside the subgroup | `a_commitment_outside_the_subgroup_is_accepted` | r recomputed |
+//! | shares of small order, static exponent | `elements::small_order_shares_*` | safe prime with range; fresh exponent |
+//! | X25519, Ed25519 points of small order | `elements::*` | refused by value |
 #![cfg(feature = "elgamal")]
 #![expect(clippy::unwrap_used, reason = "a test's own values")]
+
+#[path = "attacks/elements.rs"]
+mod elements;
+#[path = "common/fixed.rs"]
+mod fixed;
+#[path = "attacks/lattice.rs"]
+mod lattice;
 
 use num_bigint::BigUint;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use sha2::{Digest, Sha512};
 use vitalward_crypto::{
-    InvalidKey, InvalidShare, Secret, VerificationFailed,
-    elgamal::{Signature, SigningKey, VerifyingKey, kem, params},
-    exchange, framed, identity,
+    InvalidKey, VerificationFailed,
+    elgamal::{Signature, SigningKey, VerifyingKey, params},
+    framed,
 };
 
 /// A verifier with some of our defences. With all of them it is ours, written a second time.
@@ -19,31 +39,49 @@ struct Verifier {
     ranges: bool,
     /// r = g^(h/s) y^(-rho/s), where plain ElGamal has g^h = y^rho r^s.
     recomputes: bool,
-    /// The hash covers y and r, not the message alone.
-    binds: bool,
+    /// The hash covers r.
+    hashes_r: bool,
+    /// The hash covers y.
+    hashes_y: bool,
+    /// 1 < y < p - 1 and y^q = 1.
+    checks_key: bool,
 }
 
-const NONE: Verifier = Verifier { ranges: false, recomputes: false, binds: false };
-const RANGES: Verifier = Verifier { ranges: true, ..NONE };
-const RECOMPUTES: Verifier = Verifier { recomputes: true, ..NONE };
-const BINDS: Verifier = Verifier { binds: true, ..NONE };
-const ALL: Verifier = Verifier { ranges: true, recomputes: true, binds: true };
+const NONE: Verifier =
+    Verifier { ranges: false, recomputes: false, hashes_r: false, hashes_y: false, checks_key: false };
+const ALL: Verifier =
+    Verifier { ranges: true, recomputes: true, hashes_r: true, hashes_y: true, checks_key: true };
+/// Each defence with the others switched off.
+const ALONE: [(&str, Verifier); 5] = [
+    ("ranges", Verifier { ranges: true, ..NONE }),
+    ("recomputes", Verifier { recomputes: true, ..NONE }),
+    ("hashes r", Verifier { hashes_r: true, ..NONE }),
+    ("hashes y", Verifier { hashes_y: true, ..NONE }),
+    ("checks key", Verifier { checks_key: true, ..NONE }),
+];
 
 const ROLE: &str = "test";
 
+/// The defences that stop an attack alone, of one that works without any and fails with all.
+fn stopped_by(works: impl Fn(Verifier) -> bool) -> Vec<&'static str> {
+    assert!(works(NONE) && !works(ALL));
+    ALONE.into_iter().filter(|(_, verifier)| !works(*verifier)).map(|(name, _)| name).collect()
+}
+
 impl Verifier {
     fn hash(self, group: &Group, y: &BigUint, r: &BigUint, message: &[u8]) -> BigUint {
-        let (y, r) = (wire(y), wire(r));
-        let bound: [&[u8]; 5] = [ROLE.as_bytes(), b"", &y, &r, message];
-        let parts: &[&[u8]] = if self.binds { &bound } else { &[message] };
-        BigUint::from_bytes_be(&Sha512::digest(framed("elgamal", parts))) % &group.q
+        let covered = |covers: bool, value| if covers { wire(value) } else { Vec::new() };
+        let (y, r) = (covered(self.hashes_y, y), covered(self.hashes_r, r));
+        let hashed = framed("elgamal", &[ROLE.as_bytes(), b"", &y, &r, message]);
+        BigUint::from_bytes_be(&Sha512::digest(hashed)) % &group.q
     }
 
     fn accepts(self, group: &Group, y: &BigUint, message: &[u8], (r, s): &(BigUint, BigUint)) -> bool {
         let Group { p, q, g } = group;
         let (h, rho) = (self.hash(group, y, r, message), r % q);
         let inside = *r > one() && *r < p - 1u32 && rho != BigUint::ZERO && *s > BigUint::ZERO && s < q;
-        if self.ranges && !inside {
+        let is_key = *y > one() && *y < p - 1u32 && y.modpow(q, p) == one();
+        if self.ranges && !inside || self.checks_key && !is_key {
             return false;
         }
         if self.recomputes {
@@ -55,9 +93,23 @@ impl Verifier {
     }
 
     fn sign(self, group: &Group, x: &BigUint, message: &[u8], k: &BigUint) -> (BigUint, BigUint) {
-        let Group { p, q, g } = group;
-        let r = g.modpow(k, p);
-        let h = self.hash(group, &g.modpow(x, p), &r, message);
+        let r = group.g.modpow(k, &group.p);
+        let y = group.g.modpow(x, &group.p);
+        self.sign_as(group, x, &y, message, k, r)
+    }
+
+    /// Signs for a key y and with a commitment r that need not be g^x and g^k.
+    fn sign_as(
+        self,
+        group: &Group,
+        x: &BigUint,
+        y: &BigUint,
+        message: &[u8],
+        k: &BigUint,
+        r: BigUint,
+    ) -> (BigUint, BigUint) {
+        let q = &group.q;
+        let h = self.hash(group, y, &r, message);
         let s = k.modinv(q).unwrap() * (h + (q - x * &r % q)) % q;
         (r, s)
     }
@@ -79,6 +131,12 @@ impl Group {
         let p = number(params::FFDHE3072);
         Self { q: &p >> 1, p, g: BigUint::from(2u32) }
     }
+
+    /// An element whose order is this prime factor of p - 1.
+    fn root_of_one(&self, order: u32) -> BigUint {
+        let exponent = (&self.p - 1u32) / order;
+        (2u32..).map(|n| BigUint::from(n).modpow(&exponent, &self.p)).find(|root| *root != one()).unwrap()
+    }
 }
 
 #[test]
@@ -99,20 +157,15 @@ fn the_verifier_here_with_all_defences_is_ours() {
 #[test]
 fn attack_1_a_smooth_generator_signs_for_everyone() {
     let group = Group::safe_prime();
-    let forge = |verifier: Verifier, y: &BigUint, message: &[u8]| {
-        let r = group.q.clone();
-        let h = verifier.hash(&group, y, &r, message);
-        let s = &group.q - h;
-        let even = if s.bit(0) { s + &group.q } else { s };
-        (r, even)
-    };
     let victim = group.g.modpow(&private(&key()), &group.p);
     for message in [b"one".as_slice(), b"two", b"three"] {
         let works = |verifier: Verifier| {
-            verifier.accepts(&group, &victim, message, &forge(verifier, &victim, message))
+            let r = group.q.clone();
+            let s = &group.q - verifier.hash(&group, &victim, &r, message);
+            let even = if s.bit(0) { s + &group.q } else { s };
+            verifier.accepts(&group, &victim, message, &(r, even))
         };
-        assert!(works(NONE) && works(BINDS));
-        assert!(!works(RANGES) && !works(RECOMPUTES));
+        assert_eq!(stopped_by(works), ["ranges", "recomputes"]);
     }
     // Our group has no such generator, and the r that would make y drop out there is refused.
     assert_eq!(read(&(number(params::Q), one())), Err(VerificationFailed));
@@ -135,8 +188,7 @@ fn attack_2_an_r_beyond_p_turns_one_signature_into_any() {
         (r + p * lift, s * scale % q)
     };
     let works = |verifier: Verifier| verifier.accepts(&group, &y, b"forged", &forge(verifier));
-    assert!(works(NONE));
-    assert!(!works(RANGES) && !works(RECOMPUTES) && !works(BINDS));
+    assert_eq!(stopped_by(works), ["ranges", "recomputes", "hashes r"]);
     // Beyond 384 bytes it has no encoding of ours; just beyond p it is refused.
     assert!(forge(ALL).0.bits() > 3072);
     assert_eq!(read(&(p + 2u32, one())), Err(VerificationFailed));
@@ -147,147 +199,105 @@ fn attack_2_an_r_beyond_p_turns_one_signature_into_any() {
 fn attack_3_s_plus_q_is_a_second_signature() {
     let (group, key) = (Group::ours(), key());
     let y = group.g.modpow(&private(&key), &group.p);
+    let twin = |verifier: Verifier| {
+        let (r, s) = verifier.sign(&group, &private(&key), b"message", &BigUint::from(7u32));
+        (r, s + &group.q)
+    };
+    assert_eq!(stopped_by(|verifier| verifier.accepts(&group, &y, b"message", &twin(verifier))), ["ranges"]);
+
     let (r, s) = (2u32..)
         .map(|k| ALL.sign(&group, &private(&key), b"message", &BigUint::from(k)))
         .find(|(_, s)| (s + &group.q).bits() <= 256)
         .unwrap();
-    let twin = (r, &s + &group.q);
-    let everything_else = Verifier { ranges: false, ..ALL };
-    assert!(everything_else.accepts(&group, &y, b"message", &twin));
-    assert!(!Verifier { binds: true, ..RANGES }.accepts(&group, &y, b"message", &twin));
+    let twin = (r.clone(), &s + &group.q);
+    assert!(Verifier { ranges: false, ..ALL }.accepts(&group, &y, b"message", &twin));
     assert_eq!(read(&twin), Err(VerificationFailed));
-    assert_eq!(key.verifying_key().verify(ROLE, b"", b"message", &read(&(twin.0, s)).unwrap()), Ok(()));
+    assert_eq!(key.verifying_key().verify(ROLE, b"", b"message", &read(&(r, s)).unwrap()), Ok(()));
 }
 
-/// For y = 1 everyone knows x = 0. Every other check passes, so the key must not exist.
+/// For y = 1 everyone knows x = 0, and so for y = p - 1 with every second nonce. Every other check passes, so the
+/// keys must not exist.
 #[test]
-fn a_neutral_public_key_needs_no_private_one() {
+fn a_public_key_of_small_order_needs_no_private_one() {
     let group = Group::ours();
-    let forged = ALL.sign(&group, &BigUint::ZERO, b"message", &BigUint::from(3u32));
-    assert!(ALL.accepts(&group, &one(), b"message", &forged));
-    assert_eq!(VerifyingKey::from_bytes(&wire(&one())), Err(InvalidKey));
-}
-
-#[test]
-fn no_public_key_lies_outside_the_subgroup() {
-    let Group { p, q, g } = Group::ours();
-    let good = wire(&g);
-    assert!(VerifyingKey::from_bytes(&good).is_ok());
-    let two = BigUint::from(2u32);
-    let cofactor = two.modpow(&q, &p);
-    for outside in [BigUint::ZERO, one(), &p - 1u32, p.clone(), &p + 1u32, two, &p - &g, g * cofactor % &p] {
-        assert_eq!(VerifyingKey::from_bytes(&wire(&outside)), Err(InvalidKey));
+    for y in [one(), &group.p - 1u32] {
+        let works = |verifier: Verifier| {
+            (2u32..40).any(|k| {
+                let k = BigUint::from(k);
+                let r = group.g.modpow(&k, &group.p);
+                let forged = verifier.sign_as(&group, &BigUint::ZERO, &y, b"message", &k, r);
+                verifier.accepts(&group, &y, b"message", &forged)
+            })
+        };
+        assert_eq!(stopped_by(works), ["checks key"]);
+        assert!(works(Verifier { checks_key: false, ..ALL }));
+        assert_eq!(VerifyingKey::from_bytes(&wire(&y)), Err(InvalidKey));
     }
-    assert_eq!(VerifyingKey::from_bytes(&good[1..]), Err(InvalidKey));
-    assert_eq!(VerifyingKey::from_bytes(&[&[0], good.as_slice()].concat()), Err(InvalidKey));
-    assert_eq!(VerifyingKey::from_bytes(&[]), Err(InvalidKey));
 }
 
+/// y' = y g^d, with d made for it, verifies a seen signature as one over the attacker's own message. Nobody knows
+/// the private half, so only a message that proves possession of it stops this elsewhere.
 #[test]
-fn no_private_key_lies_outside_its_range() {
-    let refused = |x: &BigUint| SigningKey::from_secret(&Secret::new(scalar(x))).is_err();
-    let q = number(params::Q);
-    assert!(refused(&BigUint::ZERO) && refused(&q) && refused(&(&q + 1u32)));
-    assert!(!refused(&one()) && !refused(&(q - 1u32)));
-}
+fn a_related_key_takes_over_a_signature() {
+    let (group, key) = (Group::ours(), key());
+    let Group { p, q, g } = &group;
+    let y = g.modpow(&private(&key), p);
+    let related = |verifier: Verifier, (r, _): &(BigUint, BigUint)| {
+        let hash = |message| verifier.hash(&group, &y, r, message);
+        let d = (hash(b"claimed") + q - hash(b"seen")) * (r % q).modinv(q).unwrap() % q;
+        &y * g.modpow(&d, p) % p
+    };
+    let works = |verifier: Verifier| {
+        let seen = verifier.sign(&group, &private(&key), b"seen", &BigUint::from(987_654_321u32));
+        verifier.accepts(&group, &related(verifier, &seen), b"claimed", &seen)
+    };
+    assert_eq!(stopped_by(works), ["hashes y"]);
 
-#[test]
-fn signatures_out_of_range_are_refused() {
-    let Group { p, q, g } = Group::ours();
-    assert!(read(&(g.clone(), one())).is_ok() && read(&(g.clone(), &q - 1u32)).is_ok());
-    for s in [BigUint::ZERO, q.clone(), &q + 1u32] {
-        assert_eq!(read(&(g.clone(), s)), Err(VerificationFailed));
+    let seen = key.sign(ROLE, b"", b"seen", &mut rng());
+    let thief = VerifyingKey::from_bytes(&wire(&related(ALL, &pair(&seen)))).unwrap();
+    assert_eq!(key.verifying_key().verify(ROLE, b"", b"seen", &seen), Ok(()));
+    for message in [b"seen".as_slice(), b"claimed"] {
+        assert_eq!(thief.verify(ROLE, b"", message, &seen), Err(VerificationFailed));
     }
-    for r in [BigUint::ZERO, one(), &p - 1u32, p.clone(), &p + 1u32, &q * 5u32] {
-        assert_eq!(read(&(r, one())), Err(VerificationFailed));
-    }
-    let bytes = [wire(&g), scalar(&one()).to_vec()].concat();
-    assert!(Signature::from_bytes(&bytes).is_ok());
-    assert_eq!(Signature::from_bytes(&bytes[1..]), Err(VerificationFailed));
-    assert_eq!(Signature::from_bytes(&[bytes.as_slice(), &[0]].concat()), Err(VerificationFailed));
-    assert_eq!(Signature::from_bytes(&[]), Err(VerificationFailed));
 }
 
-/// Shares in the subgroup of order 2, or outside the field, would give a secret that anyone can name.
+/// y times a third root of 1 behaves as y wherever its exponent is a multiple of 3: every third signature is also
+/// one of a second key.
 #[test]
-fn kem_shares_of_small_order_are_refused() {
-    let p = number(params::FFDHE3072);
-    let agree = |share: &[u8]| kem::Ephemeral::generate(&mut rng()).agree(share);
-    for share in [BigUint::ZERO, one(), &p - 1u32, p.clone(), &p + 1u32, (one() << 3072) - 1u32] {
-        assert_eq!(agree(&wire(&share)), Err(InvalidShare));
-    }
-    assert!(agree(&wire(&BigUint::from(2u32))).is_ok() && agree(&wire(&(&p - 2u32))).is_ok());
-    assert_eq!(agree(&[2; 383]), Err(InvalidShare));
-    assert_eq!(agree(&[2; 385]), Err(InvalidShare));
+fn a_key_outside_the_subgroup_takes_over_a_signature() {
+    let (group, key) = (Group::ours(), key());
+    let y = group.g.modpow(&private(&key), &group.p);
+    let second = &y * group.root_of_one(3) % &group.p;
+    let works = |verifier: Verifier| {
+        (2u32..40).any(|k| {
+            let seen = verifier.sign(&group, &private(&key), b"seen", &BigUint::from(k));
+            verifier.accepts(&group, &second, b"seen", &seen)
+        })
+    };
+    assert_eq!(stopped_by(works), ["hashes y", "checks key"]);
+    assert_eq!(VerifyingKey::from_bytes(&wire(&second)), Err(InvalidKey));
 }
 
-/// All the points whose secret is zero, in every encoding (the list is Langley's and Bernstein's).
+/// A signer whose r is -g^k makes signatures that some implementations accept and others do not.
 #[test]
-fn x25519_shares_of_small_order_are_refused() {
-    for point in [
-        "0000000000000000000000000000000000000000000000000000000000000000",
-        "0100000000000000000000000000000000000000000000000000000000000000",
-        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    ] {
-        let mut share = hex::decode(point).unwrap();
-        for _ in 0..2 {
-            assert_eq!(exchange::Ephemeral::generate(&mut rng()).agree(&share), Err(InvalidShare));
-            share[31] ^= 0x80;
-        }
-    }
-    assert_eq!(exchange::Ephemeral::generate(&mut rng()).agree(&[9; 31]), Err(InvalidShare));
-}
-
-/// The neutral point signs anything where verification is not strict.
-#[test]
-fn ed25519_keys_of_small_order_are_refused() {
-    let mut neutral = [0; 32];
-    neutral[0] = 1;
-    let mut forged = [0x66; 64]; // R = the base point, s = 1
-    forged[0] = 0x58;
-    forged[32..].copy_from_slice(&neutral);
-    let lax = ed25519_dalek::VerifyingKey::from_bytes(&neutral).unwrap();
-    assert!(ed25519_dalek::Verifier::verify(&lax, b"anything", &forged.into()).is_ok());
-    assert_eq!(identity::VerifyingKey::from_bytes(&neutral), Err(InvalidKey));
-
-    // y = p + 3 is another name of the point with y = 3.
-    let mut canonical = [0; 32];
-    canonical[0] = 3;
-    let mut alias = [0xff; 32];
-    (alias[0], alias[31]) = (0xf0, 0x7f);
-    assert!(ed25519_dalek::VerifyingKey::from_bytes(&alias).is_ok());
-    assert!(identity::VerifyingKey::from_bytes(&canonical).is_ok());
-    assert_eq!(identity::VerifyingKey::from_bytes(&alias), Err(InvalidKey));
-    assert_eq!(identity::VerifyingKey::from_bytes(&canonical[1..]), Err(InvalidKey));
-}
-
-/// A signer can make R the neutral point, which verifiers elsewhere judge differently; strictly it is refused.
-#[test]
-fn ed25519_commitments_of_small_order_are_refused() {
-    let key = identity::SigningKey::generate(&mut rng());
-    let dalek = ed25519_dalek::SigningKey::from_bytes(key.to_secret().expose());
-    let order = (one() << 252) + number("14def9dea2f79cd65812631a5cf5d3ed");
-    let message = framed("test", &[b"message"]);
-    let mut neutral = [0; 32];
-    neutral[0] = 1;
-
-    let hashed = [&neutral, dalek.verifying_key().as_bytes(), message.as_slice()].concat();
-    let h = BigUint::from_bytes_le(&Sha512::digest(hashed));
-    let mut a = dalek.to_scalar_bytes();
-    a[0] &= 0xf8;
-    a[31] = a[31] & 0x7f | 0x40;
-    let s = h * BigUint::from_bytes_le(&a) % order;
-    let mut bytes = [neutral, scalar(&s)].concat();
-    bytes[32..].reverse();
-
-    let signature = ed25519_dalek::Signature::from_slice(&bytes).unwrap();
-    assert!(ed25519_dalek::Verifier::verify(&dalek.verifying_key(), &message, &signature).is_ok());
-    let signature = identity::Signature::from_bytes(&bytes).unwrap();
-    assert_eq!(key.verifying_key().verify("test", &[b"message"], &signature), Err(VerificationFailed));
+fn a_commitment_outside_the_subgroup_is_accepted() {
+    let (group, key) = (Group::ours(), key());
+    let x = private(&key);
+    let y = group.g.modpow(&x, &group.p);
+    let stray = |verifier: Verifier| {
+        (2u32..40)
+            .map(|k| {
+                let k = BigUint::from(k);
+                let r = &group.p - group.g.modpow(&k, &group.p);
+                verifier.sign_as(&group, &x, &y, b"message", &k, r)
+            })
+            .find(|(_, s)| !s.bit(0))
+            .unwrap()
+    };
+    let works = |verifier: Verifier| verifier.accepts(&group, &y, b"message", &stray(verifier));
+    assert_eq!(stopped_by(works), ["recomputes"]);
+    let signature = read(&stray(ALL)).unwrap();
+    assert_eq!(key.verifying_key().verify(ROLE, b"", b"message", &signature), Err(VerificationFailed));
 }
 
 fn rng() -> ChaCha20Rng {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 type Block = Zeroizing<[u8; 32]>;
 
 /// The generator's state, K and V in RFC 6979's letters.
-pub(super) struct Nonces {
+pub(crate) struct Nonces {
     k: Block,
     v: Block,
     order: NonZero<U256>,
@@ -18,7 +18,7 @@ pub(super) struct Nonces {
 
 impl Nonces {
     /// Steps b to g, with `fresh` as k': 32 random bytes, or none for RFC 6979's deterministic nonces.
-    pub(super) fn new(order: &NonZero<U256>, private: &[u8; 32], digest: &[u8; 32], fresh: &[u8]) -> Self {
+    pub(crate) fn new(order: &NonZero<U256>, private: &[u8; 32], digest: &[u8; 32], fresh: &[u8]) -> Self {
         let octets = U256::from_be_slice(digest).rem(order).to_be_bytes(); // bits2octets
         let mut nonces = Self { k: Zeroizing::new([0; 32]), v: Zeroizing::new([1; 32]), order: *order };
         for separator in [0, 1] {
@@ -28,7 +28,7 @@ impl Nonces {
     }
 
     /// The next k with 0 < k < q, uniform because others are rejected, not reduced (step h).
-    pub(super) fn draw(&mut self) -> Zeroizing<U256> {
+    pub(crate) fn draw(&mut self) -> Zeroizing<U256> {
         loop {
             self.v = hmac(&self.k, &[self.v.as_slice()]);
             let k = Zeroizing::new(U256::from_be_slice(self.v.as_slice()));
@@ -56,6 +56,8 @@ fn hmac(key: &Block, parts: &[&[u8]]) -> Block {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use sha2::Digest;
 
     use super::*;
@@ -74,6 +76,22 @@ mod tests {
             let mut nonces = Nonces::new(&order, &private.to_be_bytes().into(), &digest, &[]);
             assert_eq!(*nonces.draw(), U256::from_be_hex(k));
         }
+    }
+
+    /// The order decides what is taken and nothing else: the same draws, those out of range left out, none reduced.
+    #[test]
+    fn a_nonce_is_at_most_the_order_less_one_and_others_are_drawn_again() {
+        let draws = |order: U256, count| -> Vec<U256> {
+            let order = NonZero::new(order).unwrap();
+            let mut nonces = Nonces::new(&order, &[1; 32], &[0; 32], &[3; 32]);
+            (0..count).map(|_| *nonces.draw()).collect()
+        };
+        let all = draws(U256::MAX, 64);
+        let largest = *all.iter().max().unwrap();
+        assert_eq!(draws(largest.wrapping_add(&U256::ONE), 64), all, "the order less one is taken");
+        let below: Vec<U256> = all.iter().copied().filter(|k| *k < largest).collect();
+        assert_eq!(draws(largest, 63), below, "the order is not");
+        assert!(below.iter().any(|k| k.bit_vartime(255)), "the top bit is used");
     }
 
     #[test]
