@@ -45,7 +45,12 @@ impl SigningKey {
     /// Signs `framed(purpose, parts)`.
     #[must_use]
     pub fn sign(&self, purpose: &str, parts: &[&[u8]]) -> Signature {
-        Signature(self.0.sign(&framed(purpose, parts)))
+        self.sign_bare(&framed(purpose, parts))
+    }
+
+    /// Signs a message as it is.
+    pub(crate) fn sign_bare(&self, message: &[u8]) -> Signature {
+        Signature(self.0.sign(message))
     }
 }
 
@@ -90,7 +95,16 @@ impl VerifyingKey {
         parts: &[&[u8]],
         signature: &Signature,
     ) -> Result<(), VerificationFailed> {
-        self.0.verify_strict(&framed(purpose, parts), &signature.0).map_err(|_| VerificationFailed)
+        self.verify_bare(&framed(purpose, parts), signature)
+    }
+
+    /// Checks a signature over a message as it is, as strictly.
+    pub(crate) fn verify_bare(
+        &self,
+        message: &[u8],
+        signature: &Signature,
+    ) -> Result<(), VerificationFailed> {
+        self.0.verify_strict(message, &signature.0).map_err(|_| VerificationFailed)
     }
 }
 

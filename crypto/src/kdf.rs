@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use hkdf::{Hkdf, HkdfExtract};
+use hkdf::{Hkdf, HkdfExtract, InvalidLength};
 use sha2::Sha256;
 use zeroize::Zeroize;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A pseudorandom key to expand further keys from.
-pub struct Prk(Secret<Self>);
+pub struct Prk(pub(crate) Secret<Self>);
 
 impl Purpose for Prk {
     const NAME: &'static str = "Prk";
@@ -24,8 +24,13 @@ impl Prk {
     /// cannot trade bytes.
     #[must_use]
     pub fn extract(salt: &[u8], ikm: &[&[u8]]) -> Self {
+        Self::extract_bare(salt, |absorb| framing::feed_parts(ikm, absorb))
+    }
+
+    /// HKDF-Extract over the pieces that `feed` gives, without any framing.
+    pub(crate) fn extract_bare(salt: &[u8], feed: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Self {
         let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
-        framing::feed_parts(ikm, |piece| extract.input_ikm(piece));
+        feed(&mut |piece| extract.input_ikm(piece));
         let (mut prk, _) = extract.finalize();
         let secret = Secret::filled(|bytes| bytes.copy_from_slice(&prk));
         prk.zeroize();
@@ -46,15 +51,17 @@ impl Prk {
 
     /// HKDF-Expand with `framed(label, context)` as its info.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        clippy::missing_panics_doc,
-        reason = "both lengths are fixed at compile time"
-    )]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "the length is fixed at compile time")]
     pub fn expand<P: Purpose, const N: usize>(&self, label: &str, context: &[&[u8]]) -> Secret<P, N> {
         const { assert!(N <= 255 * 32, "RFC 5869 ends at 255 blocks") };
-        let hkdf = Hkdf::<Sha256>::from_prk(self.0.expose()).expect("32 bytes are one hash length");
-        Secret::filled(|bytes| hkdf.expand(&framed(label, context), bytes).expect("N is at most 255 blocks"))
+        let info = framed(label, context);
+        Secret::filled(|bytes| self.expand_bare(&info, bytes).expect("N is at most 255 blocks"))
+    }
+
+    /// HKDF-Expand with `info` as it is; fails beyond 255 blocks.
+    #[expect(clippy::expect_used, reason = "the length is fixed at compile time")]
+    pub(crate) fn expand_bare(&self, info: &[u8], okm: &mut [u8]) -> Result<(), InvalidLength> {
+        Hkdf::<Sha256>::from_prk(self.0.expose()).expect("32 bytes are one hash length").expand(info, okm)
     }
 }
 

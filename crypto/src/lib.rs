@@ -31,6 +31,8 @@ pub mod mac;
 #[cfg(feature = "pake")]
 pub mod pake;
 mod secret;
+#[cfg(feature = "selftest")]
+pub mod selftest;
 
 pub use aead::AeadKey;
 pub use error::{InvalidKey, InvalidShare, OpenFailed, PakeFailed, SealFailed, VerificationFailed};

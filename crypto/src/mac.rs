@@ -34,11 +34,16 @@ pub fn public_mac(key: &[u8], purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
     started(key, purpose, parts).finalize().into_bytes().into()
 }
 
-#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
 fn started(key: &[u8], purpose: &str, parts: &[&[u8]]) -> Hmac<Sha256> {
-    let mut mac = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
+    let mut mac = bare(key);
     framing::feed(purpose, parts, |piece| mac.update(piece));
     mac
+}
+
+/// HMAC-SHA256 that has absorbed nothing yet, framing included.
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+pub(crate) fn bare(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 
 mod group;
 pub mod kem;
-mod nonce;
+pub(crate) mod nonce;
 pub mod params;
 mod signature;
 
