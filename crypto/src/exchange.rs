@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use rand_core::CryptoRng;
-use x25519_dalek::{EphemeralSecret, PublicKey};
+use x25519_dalek::{PublicKey, ReusableSecret};
 
 use crate::{
     error::InvalidShare,
@@ -14,7 +14,7 @@ use crate::{
 
 /// One side of one exchange: used once, then wiped.
 pub struct Ephemeral {
-    secret: Box<EphemeralSecret>,
+    secret: Box<ReusableSecret>,
     public: PublicKey,
 }
 
@@ -22,7 +22,7 @@ impl Ephemeral {
     /// A new key from 32 random bytes.
     #[must_use]
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        let secret = Box::new(EphemeralSecret::random_from_rng(rng));
+        let secret = Box::new(ReusableSecret::random_from_rng(rng));
         let public = PublicKey::from(&*secret);
         Self { secret, public }
     }
