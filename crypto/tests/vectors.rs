@@ -9,7 +9,7 @@ use vitalward_crypto::selftest::{SUITES, Suite};
 /// Name, origin, vectors run, vectors skipped by reason, and what stands before each answer in the vectors.
 type Row = (&'static str, &'static str, usize, &'static [(&'static str, usize)], &'static str);
 
-const EXPECTED: [Row; 28] = [
+const EXPECTED: [Row; 32] = [
     ("SHA-256", "NIST CAVP", 65, &[], "MD = "),
     ("SHA-512", "NIST CAVP", 129, &[], "MD = "),
     ("HMAC-SHA256", "Wycheproof", 87, &[("truncated tag", 87)], "\"tag\": \""),
@@ -36,6 +36,10 @@ const EXPECTED: [Row; 28] = [
     ("ML-KEM-768 encapsulation", "Wycheproof", 265, &[], "\"K\": \""),
     ("ML-KEM-768 decapsulation", "Wycheproof", 201, &[], "\"K\": \""),
     ("ML-KEM-768 long keys", "Wycheproof", 9, &[], "\"K\": \""),
+    ("prime numbers", "Wycheproof", 303, &[("negative number", 14)], "\"value\": \""),
+    ("DSA primes", "NIST CAVP PQGGen", 5, &[], "P = "),
+    ("DSA primes", "NIST CAVP PQGVer", 5, &[], "P = "),
+    ("DSA generators", "NIST CAVP PQGGen", 5, &[], "G = "),
     ("DSA keys", "NIST CAVP", 10, &[], "Y = "),
     ("DSA signing", "NIST CAVP", 15, &[], "S = "),
     ("DSA signing", "RFC 6979", 2, &[], "K = "),

@@ -3,12 +3,14 @@
 use alloc::{
     format,
     string::{String, ToString},
+    vec,
     vec::Vec,
 };
 use core::convert::Infallible;
 
+use crypto_bigint::Uint;
 use rand_core::{TryCryptoRng, TryRng};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// What a vector showed, if it showed nothing wrong.
 pub(super) enum Outcome {
@@ -57,6 +59,14 @@ impl Case {
     /// A hexadecimal string of `N` bytes.
     pub(super) fn array<const N: usize>(&self, path: &str) -> Result<[u8; N], Wrong> {
         self.bytes(path)?.try_into().map_err(|_| Wrong(format!("{path} is not {N} bytes")))
+    }
+
+    /// A hexadecimal number, with or without leading zeros.
+    pub(super) fn integer<const LIMBS: usize>(&self, path: &str) -> Result<Uint<LIMBS>, Wrong> {
+        let digits: Vec<u8> = self.bytes(path)?.into_iter().skip_while(|&digit| digit == 0).collect();
+        let zeros = Uint::<LIMBS>::BYTES.checked_sub(digits.len());
+        let zeros = zeros.ok_or_else(|| Wrong(format!("{path} is too long")))?;
+        Ok(Uint::from_be_slice(&[vec![0; zeros], digits].concat()))
     }
 
     /// A list of hexadecimal strings.
@@ -138,22 +148,23 @@ pub(super) fn columns(text: &str, names: &[&str]) -> Result<Vec<Case>, Wrong> {
     Ok(numbered(text.lines().map(line).collect()))
 }
 
-/// `NAME = value` lines. A name that comes again starts the next vector, which keeps what it does not say anew.
+/// `NAME = value` lines. A name that comes again starts the next vector, which keeps what stood before that name.
 pub(super) fn records(text: &str) -> Result<Vec<Case>, Wrong> {
+    let object = |fields: &[(&str, &str)]| {
+        Value::Object(fields.iter().map(|&(name, value)| (name.into(), value.into())).collect())
+    };
     let mut vectors = Vec::new();
-    let mut fields = Map::new();
-    let mut said: Vec<&str> = Vec::new();
+    let mut fields: Vec<(&str, &str)> = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with(['#', '['])) {
         let Some((name, value)) = line.split_once('=') else { continue };
         let (name, value) = (name.trim(), value.trim());
-        if said.contains(&name) {
-            vectors.push(Value::Object(fields.clone()));
-            said.clear();
+        if let Some(again) = fields.iter().position(|(said, _)| *said == name) {
+            vectors.push(object(&fields));
+            fields.truncate(again);
         }
-        said.push(name);
-        fields.insert(name.into(), value.into());
+        fields.push((name, value));
     }
-    vectors.push(Value::Object(fields));
+    vectors.push(object(&fields));
     Ok(numbered(vectors))
 }
 

@@ -26,14 +26,10 @@ impl Key {
     fn read(case: &Case, [p, q, g, y]: [&str; 4]) -> Result<Self, Wrong> {
         let even = || Wrong::new("a modulus is even");
         Ok(Self {
-            p: FixedMontyParams::new_vartime(
-                Odd::new(element(&case.bytes(p)?)?).into_option().ok_or_else(even)?,
-            ),
-            q: FixedMontyParams::new_vartime(
-                Odd::new(number(&case.bytes(q)?)?).into_option().ok_or_else(even)?,
-            ),
-            g: element(&case.bytes(g)?)?,
-            y: element(&case.bytes(y)?)?,
+            p: FixedMontyParams::new_vartime(Odd::new(case.integer(p)?).into_option().ok_or_else(even)?),
+            q: FixedMontyParams::new_vartime(Odd::new(case.integer(q)?).into_option().ok_or_else(even)?),
+            g: case.integer(g)?,
+            y: case.integer(y)?,
         })
     }
 
@@ -76,16 +72,16 @@ const NIST: [&str; 4] = ["P", "Q", "G", "Y"];
 /// y = g^x.
 pub(super) fn key_pair(case: &Case) -> Result<Outcome, Wrong> {
     let key = Key::read(case, NIST)?;
-    ensure(key.power(&key.g, &scalar(case, "X")?).retrieve() == key.y, "another public key")?;
+    ensure(key.power(&key.g, &case.integer("X")?).retrieve() == key.y, "another public key")?;
     Ok(Outcome::Right)
 }
 
 /// Signatures with given nonces.
 pub(super) fn signature(case: &Case) -> Result<Outcome, Wrong> {
     let key = Key::read(case, NIST)?;
-    let (x, k, message) = (scalar(case, "X")?, scalar(case, "K")?, case.bytes("Msg")?);
+    let (x, k, message) = (case.integer("X")?, case.integer("K")?, case.bytes("Msg")?);
     ensure(key.power(&key.g, &x).retrieve() == key.y, "another public key")?;
-    let known = [scalar(case, "R")?, scalar(case, "S")?];
+    let known = [case.integer("R")?, case.integer("S")?];
     ensure(key.sign(&x, &k, &message) == Some(known), "another signature")?;
     ensure(key.verify(&message, known), "its signature is refused")?;
     Ok(Outcome::Right)
@@ -96,14 +92,14 @@ pub(super) fn rfc_6979(case: &Case) -> Result<Outcome, Wrong> {
     let key = Key::read(case, NIST)?;
     let digest = Sha256::digest(case.bytes("Msg")?).into();
     let nonce = Nonces::new(key.order(), &case.array("X")?, &digest, &[]).draw();
-    ensure(*nonce == scalar(case, "K")?, "another nonce")?;
+    ensure(*nonce == case.integer("K")?, "another nonce")?;
     signature(case)
 }
 
 /// NIST's verdicts on signatures.
 pub(super) fn verdict(case: &Case) -> Result<Outcome, Wrong> {
     let accepted =
-        Key::read(case, NIST)?.verify(&case.bytes("Msg")?, [scalar(case, "R")?, scalar(case, "S")?]);
+        Key::read(case, NIST)?.verify(&case.bytes("Msg")?, [case.integer("R")?, case.integer("S")?]);
     ensure(accepted == case.text("Result")?.starts_with('P'), "another verdict")?;
     Ok(Outcome::Right)
 }
@@ -118,25 +114,4 @@ pub(super) fn wycheproof(case: &Case) -> Result<Outcome, Wrong> {
     });
     ensure(accepted == (case.verdict()? == Verdict::Valid), "another verdict")?;
     Ok(Outcome::Right)
-}
-
-fn scalar(case: &Case, field: &str) -> Result<U256, Wrong> {
-    number(&case.bytes(field)?)
-}
-
-fn number(bytes: &[u8]) -> Result<U256, Wrong> {
-    padded::<32>(bytes).map(|bytes| U256::from_be_slice(&bytes))
-}
-
-fn element(bytes: &[u8]) -> Result<U3072, Wrong> {
-    padded::<384>(bytes).map(|bytes| U3072::from_be_slice(&bytes))
-}
-
-/// A big-endian number in `N` bytes; files leave out leading zeros or write one too many.
-fn padded<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Wrong> {
-    let mut padded = [0; N];
-    let digits = bytes.iter().rev().copied().chain(core::iter::repeat(0));
-    let fits = bytes.iter().rev().skip(N).all(|&byte| byte == 0);
-    padded.iter_mut().rev().zip(digits).for_each(|(to, from)| *to = from);
-    ensure(fits, "a number is too long").map(|()| padded)
 }

@@ -12,6 +12,7 @@ mod dsa;
 mod ed25519;
 mod elgamal;
 mod framing;
+mod group;
 mod hash;
 mod hkdf;
 mod hmac;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{
     Suite, aead,
     case::{Case, Outcome, Wrong, objects, records, wycheproof},
-    dsa, ed25519, elgamal, framing, hash, hkdf, hmac, ml_kem, pake, x25519,
+    dsa, ed25519, elgamal, framing, group, hash, hkdf, hmac, ml_kem, pake, x25519,
 };
 
 /// A set of the crate `wycheproof`, which the build script put there.
@@ -72,6 +72,10 @@ pub const SUITES: &[Suite] = &[
         wycheproof,
         ml_kem::long_key,
     ),
+    suite("prime numbers", WYCHEPROOF, GROUP, wycheproof!("primality"), wycheproof, group::primality),
+    suite("DSA primes", PQG_GEN, GROUP, file!("pqg_primes.rsp"), records, group::primes),
+    suite("DSA primes", PQG_VER, GROUP, file!("pqg_verify.rsp"), records, group::verdict),
+    suite("DSA generators", PQG_GEN, GROUP, file!("pqg_generator.rsp"), records, group::generator),
     suite("DSA keys", CAVP, DSA, file!("dsa_keypair.rsp"), records, dsa::key_pair),
     suite("DSA signing", CAVP, DSA, file!("dsa_sign.rsp"), records, dsa::signature),
     suite("DSA signing", "RFC 6979", NONCES, file!("rfc6979.txt"), records, dsa::rfc_6979),
@@ -98,6 +102,8 @@ pub const SUITES: &[Suite] = &[
 
 const WYCHEPROOF: &str = "Wycheproof";
 const CAVP: &str = "NIST CAVP";
+const PQG_GEN: &str = "NIST CAVP PQGGen";
+const PQG_VER: &str = "NIST CAVP PQGVer";
 const OURS: &str = "our Python";
 
 /// What the product does with a primitive, and its sizes in bytes.
@@ -114,6 +120,7 @@ const ASCON_V1: Use = ("a legacy format, not read yet", "key 16, nonce 16, tag 1
 const ED25519: Use = ("wearables' logins, alerts, receipts", "private 32, public 32, signature 64");
 const X25519: Use = ("wearables' logins, resumption", "private 32, share 32, secret 32");
 const ML_KEM: Use = ("suite 4, not spoken yet", "seed 64, public 1184, ciphertext 1088");
+const GROUP: Use = ("how the signature group was made", "p 384, q 32, g 384");
 const DSA: Use = ("arithmetic of ElGamal signatures", "private 32, public 384");
 const NONCES: Use = ("nonces of ElGamal signatures", "nonce 32");
 const ELGAMAL: Use = ("patients' logins", "private 32, public 384, signature 416");
