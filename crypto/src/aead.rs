@@ -1,27 +1,35 @@
 //! AES-256-GCM (NIST SP 800-38D): seals and opens bytes under a nonce that the caller must never repeat for a
 //! key. Nonces, sequence numbers and associated data are the protocol's business.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 use core::fmt;
 
-use aes_gcm::{Aes256Gcm, KeyInit, aead::AeadInOut};
+#[cfg(feature = "aws-lc")]
+use aws_lc::Cipher;
+#[cfg(not(feature = "aws-lc"))]
+use portable::Cipher;
 
 use crate::{
     error::{OpenFailed, SealFailed},
     secret::{Purpose, Secret},
 };
 
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
+#[cfg(any(test, not(feature = "aws-lc")))]
+mod portable;
+
 /// Bytes that sealing adds.
 pub const TAG_LEN: usize = 16;
 
 /// A key schedule ready to seal and open; wiped when it is dropped.
-pub struct AeadKey(Box<Aes256Gcm>);
+pub struct AeadKey(Cipher);
 
 impl AeadKey {
     /// Expands the key.
     #[must_use]
     pub fn new<P: Purpose>(key: &Secret<P>) -> Self {
-        Self(Box::new(Aes256Gcm::new(key.expose().into())))
+        Self(Cipher::new(key.expose()))
     }
 
     /// Encrypts and authenticates `plaintext`, and authenticates `aad`: the ciphertext, then the tag.
@@ -49,22 +57,17 @@ impl AeadKey {
         from: usize,
     ) -> Result<(), SealFailed> {
         let body = buffer.get_mut(from..).ok_or(SealFailed)?;
-        let tag = self.0.encrypt_inout_detached(nonce.into(), aad, body.into()).map_err(|_| SealFailed)?;
+        let tag = self.0.seal(nonce, aad, body)?;
         buffer.extend_from_slice(&tag);
         Ok(())
     }
 
-    /// Checks the tag, then decrypts.
+    /// Decrypts, if the tag is right.
     ///
     /// # Errors
-    /// [`OpenFailed`] if anything differs from what was sealed; nothing is decrypted then.
+    /// [`OpenFailed`] if anything differs from what was sealed; no plaintext comes out then.
     pub fn open(&self, nonce: &[u8; 12], aad: &[u8], ciphertext: &[u8]) -> Result<Vec<u8>, OpenFailed> {
-        let (body, tag) = ciphertext.split_last_chunk::<TAG_LEN>().ok_or(OpenFailed)?;
-        let mut plaintext = body.to_vec();
-        self.0
-            .decrypt_inout_detached(nonce.into(), aad, plaintext.as_mut_slice().into(), tag.into())
-            .map_err(|_| OpenFailed)?;
-        Ok(plaintext)
+        self.0.open(nonce, aad, ciphertext)
     }
 }
 
@@ -94,5 +97,21 @@ mod tests {
         let key = AeadKey::new(&Secret::<TrafficKey>::new([1; 32]));
         assert_eq!(key.seal_in_place(&[0; 12], b"", &mut b"ab".to_vec(), 3), Err(SealFailed));
         assert_eq!(key.open(&[0; 12], b"", &[0; TAG_LEN - 1]), Err(OpenFailed));
+    }
+
+    #[cfg(feature = "aws-lc")]
+    proptest::proptest! {
+        #[test]
+        fn the_backends_agree(key: [u8; 32], nonce: [u8; 12], aad: Vec<u8>, text: Vec<u8>) {
+            let (ours, oracle) = (Cipher::new(&key), portable::Cipher::new(&key));
+            let mut bodies = [text.clone(), text.clone()];
+            let [one, other] = &mut bodies;
+            let tags = [ours.seal(&nonce, &aad, one).unwrap(), oracle.seal(&nonce, &aad, other).unwrap()];
+            proptest::prop_assert_eq!(&bodies[0], &bodies[1]);
+            proptest::prop_assert_eq!(tags[0], tags[1]);
+            let sealed = [bodies[0].as_slice(), &tags[0]].concat();
+            proptest::prop_assert_eq!(ours.open(&nonce, &aad, &sealed).unwrap(), &text[..]);
+            proptest::prop_assert_eq!(oracle.open(&nonce, &aad, &sealed).unwrap(), text);
+        }
     }
 }

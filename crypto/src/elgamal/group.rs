@@ -1,49 +1,138 @@
-//! Arithmetic in the two groups: parsing with the range check that every element needs, and exponentiation. It
-//! knows no scheme. A faster backend only has to replace [`pow`] and [`pow_product`].
+//! The two groups: parsing with the range check that every element needs, and the exponentiations that the schemes
+//! ask for, with the tables that make them fast. It knows no scheme.
+
+use alloc::boxed::Box;
 
 use crypto_bigint::{
-    MultiExponentiate, NonZero, U256, U3072, Uint, const_monty_params,
+    NonZero, Odd, U256, U320, U3072, const_monty_params,
     modular::{ConstMontyForm, ConstMontyParams},
 };
+use once_cell::race::OnceBox;
 
-use super::params;
+use super::{
+    modulus::{Backend, Modulus},
+    params,
+    powers::{FixedBase, OddPowers, public_product},
+};
 
 /// Bytes of an element of either group on the wire, big-endian, leading zeros kept.
 pub(super) const ELEMENT_LEN: usize = 384;
 /// Bytes of a scalar of the signature group.
 pub(super) const SCALAR_LEN: usize = 32;
 
-const LIMBS: usize = U3072::LIMBS;
-
-const_monty_params!(Signatures, U3072, params::P, "Integers modulo the signature group's p.");
-const_monty_params!(Ffdhe, U3072, params::FFDHE3072, "Integers modulo ffdhe3072's p.");
 const_monty_params!(Order, U256, params::Q, "Scalars modulo the signature group's q.");
 
 /// The order q.
 pub(super) const Q: &NonZero<U256> = Order::PARAMS.modulus().as_nz_ref();
-/// The generator of order q.
-pub(super) const G: U3072 = U3072::from_be_hex(params::G);
 
 /// A scalar modulo q.
 pub(super) type Scalar = ConstMontyForm<Order, { U256::LIMBS }>;
 
-/// Reads an element: exactly 384 bytes, and 1 < value < p - 1.
-pub(super) fn element<M: ConstMontyParams<LIMBS>>(bytes: &[u8]) -> Option<U3072> {
-    let bytes: &[u8; ELEMENT_LEN] = bytes.try_into().ok()?;
-    let value = U3072::from_be_slice(bytes);
-    let minus_one = M::PARAMS.modulus().wrapping_sub(&U3072::ONE);
-    (value > U3072::ONE && value < minus_one).then_some(value)
+/// Bits of y's exponent that one multiplication of a verification takes care of, and of g's, whose table is made
+/// once.
+const KEY_WINDOW: u32 = 5;
+const GENERATOR_WINDOW: u32 = 8;
+
+/// The group of the signatures.
+pub(super) struct SignatureGroup {
+    field: Field,
+    generator: FixedBase,
+    public_generator: OddPowers,
 }
 
-/// `base ^ exponent mod p`, in constant time for a given length of the exponent.
-pub(super) fn pow<M: ConstMontyParams<LIMBS>, const E: usize>(base: &U3072, exponent: &Uint<E>) -> U3072 {
-    ConstMontyForm::<M, LIMBS>::new(base).pow(exponent).retrieve()
+impl SignatureGroup {
+    /// The one instance; its tables of 672 KiB and 48 KiB are made by the first caller.
+    pub(super) fn get() -> &'static Self {
+        static GROUP: OnceBox<SignatureGroup> = OnceBox::new();
+        GROUP.get_or_init(|| {
+            let field = Field::new(params::P);
+            let g = U3072::from_be_hex(params::G);
+            Box::new(Self {
+                generator: FixedBase::new(&field.modulus, &g, U256::BITS),
+                public_generator: OddPowers::new(&field.modulus, &g, GENERATOR_WINDOW),
+                field,
+            })
+        })
+    }
+
+    pub(super) fn element(&self, bytes: &[u8]) -> Option<U3072> {
+        self.field.element(bytes)
+    }
+
+    /// `g ^ exponent`, in constant time.
+    pub(super) fn pow_generator(&self, exponent: &U256) -> U3072 {
+        self.generator.pow(&self.field.modulus, exponent)
+    }
+
+    /// `g ^ e * y ^ f`, in a time that depends on all of them.
+    pub(super) fn public_product(&self, e: &U256, (y, f): (&U3072, &U256)) -> U3072 {
+        let y = OddPowers::new(&self.field.modulus, y, KEY_WINDOW);
+        public_product(&self.field.modulus, [(&self.public_generator, e), (&y, f)])
+    }
+
+    /// Whether an element's order divides q; in a time that depends on it.
+    pub(super) fn has_order_q(&self, element: &U3072) -> bool {
+        let powers = OddPowers::new(&self.field.modulus, element, KEY_WINDOW);
+        public_product(&self.field.modulus, [(&powers, Q)]) == U3072::ONE
+    }
 }
 
-/// `a ^ e * b ^ f mod p` in one pass (Straus).
-pub(super) fn pow_product<M: ConstMontyParams<LIMBS>>(powers: [(&U3072, U256); 2]) -> U3072 {
-    let powers = powers.map(|(base, exponent)| (ConstMontyForm::<M, LIMBS>::new(base), exponent));
-    ConstMontyForm::multi_exponentiate(&powers).retrieve()
+/// The group of the KEM, whose generator is 2.
+pub(super) struct KemGroup {
+    field: Field,
+    generator: FixedBase,
+}
+
+impl KemGroup {
+    /// The one instance; its table of 768 KiB is made by the first caller.
+    pub(super) fn get() -> &'static Self {
+        static GROUP: OnceBox<KemGroup> = OnceBox::new();
+        GROUP.get_or_init(|| {
+            let field = Field::new(params::FFDHE3072);
+            let generator = FixedBase::new(&field.modulus, &U3072::from_u8(2), U320::BITS);
+            Box::new(Self { field, generator })
+        })
+    }
+
+    pub(super) fn element(&self, bytes: &[u8]) -> Option<U3072> {
+        self.field.element(bytes)
+    }
+
+    /// `2 ^ exponent`, in constant time.
+    pub(super) fn pow_generator(&self, exponent: &U320) -> U3072 {
+        self.generator.pow(&self.field.modulus, exponent)
+    }
+
+    /// `base ^ exponent`, in constant time.
+    pub(super) fn pow(&self, base: &U3072, exponent: &U320) -> U3072 {
+        self.field.modulus.pow(base, exponent)
+    }
+}
+
+/// Makes the tables of both groups (1.5 MiB, kept for good) now rather than during the first login.
+pub fn prepare() {
+    SignatureGroup::get();
+    KemGroup::get();
+}
+
+/// The integers modulo one of the two primes.
+struct Field {
+    modulus: Backend,
+    minus_one: U3072,
+}
+
+impl Field {
+    fn new(prime: &str) -> Self {
+        let prime = Odd::new(U3072::from_be_hex(prime)).expect("a prime is odd");
+        Self { modulus: Backend::new(&prime), minus_one: prime.wrapping_sub(&U3072::ONE) }
+    }
+
+    /// Reads an element: exactly 384 bytes, and 1 < value < p - 1.
+    fn element(&self, bytes: &[u8]) -> Option<U3072> {
+        let bytes: &[u8; ELEMENT_LEN] = bytes.try_into().ok()?;
+        let value = U3072::from_be_slice(bytes);
+        (value > U3072::ONE && value < self.minus_one).then_some(value)
+    }
 }
 
 #[cfg(test)]
@@ -51,18 +140,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_exponentiations_agree() {
-        let (e, f) = (U256::from_u64(0xfedc_ba98), Q.wrapping_sub(&U256::ONE));
-        let base = U3072::from_u64(3);
-        let product = ConstMontyForm::<Signatures, LIMBS>::new(&pow::<Signatures, _>(&G, &e))
-            * ConstMontyForm::new(&pow::<Signatures, _>(&base, &f));
-        assert_eq!(pow_product::<Signatures>([(&G, e), (&base, f)]), product.retrieve());
-    }
-
-    #[test]
     fn elements_lie_strictly_between_one_and_p_minus_one() {
         let p = U3072::from_be_hex(params::P);
-        let parse = |value: U3072| element::<Signatures>(value.to_be_bytes().as_slice());
+        let parse = |value: U3072| SignatureGroup::get().element(value.to_be_bytes().as_slice());
         for outside in
             [U3072::ZERO, U3072::ONE, p.wrapping_sub(&U3072::ONE), p, p.wrapping_add(&U3072::ONE), U3072::MAX]
         {
@@ -71,7 +151,7 @@ mod tests {
         for inside in [U3072::from_u8(2), p.wrapping_sub(&U3072::from_u8(2))] {
             assert_eq!(parse(inside), Some(inside));
         }
-        assert_eq!(element::<Signatures>(&[1; ELEMENT_LEN - 1]), None);
-        assert_eq!(element::<Signatures>(&[1; ELEMENT_LEN + 1]), None);
+        assert_eq!(SignatureGroup::get().element(&[1; ELEMENT_LEN - 1]), None);
+        assert_eq!(SignatureGroup::get().element(&[1; ELEMENT_LEN + 1]), None);
     }
 }

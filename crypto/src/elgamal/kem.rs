@@ -9,7 +9,7 @@ use crypto_bigint::{U320, U3072};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::group::{self, ELEMENT_LEN, Ffdhe};
+use super::group::{ELEMENT_LEN, KemGroup};
 use crate::{
     error::InvalidShare,
     secret::{Purpose, Secret, purpose::SharedSecret},
@@ -36,7 +36,7 @@ impl Ephemeral {
             let [top, ..] = bytes;
             *top |= 0x80;
         });
-        let share = raise(&U3072::from_u8(2), &exponent);
+        let share = KemGroup::get().pow_generator(&number(&exponent));
         Self { exponent, share }
     }
 
@@ -52,14 +52,15 @@ impl Ephemeral {
     /// # Errors
     /// [`InvalidShare`] unless the length is exact and 1 < c < p - 1; the group has no other small subgroup.
     pub fn agree(self, peer: &[u8]) -> Result<Secret<SharedSecret, ELEMENT_LEN>, InvalidShare> {
-        let peer = group::element::<Ffdhe>(peer).ok_or(InvalidShare)?;
-        let shared = Zeroizing::new(Zeroizing::new(raise(&peer, &self.exponent)).to_be_bytes());
+        let group = KemGroup::get();
+        let peer = group.element(peer).ok_or(InvalidShare)?;
+        let shared = Zeroizing::new(Zeroizing::new(group.pow(&peer, &number(&self.exponent))).to_be_bytes());
         Ok(Secret::filled(|bytes| bytes.copy_from_slice(shared.as_slice())))
     }
 }
 
-fn raise(base: &U3072, exponent: &Secret<Ephemeral, EXPONENT_LEN>) -> U3072 {
-    group::pow::<Ffdhe, _>(base, &Zeroizing::new(U320::from_be_slice(exponent.expose())))
+fn number(exponent: &Secret<Ephemeral, EXPONENT_LEN>) -> Zeroizing<U320> {
+    Zeroizing::new(U320::from_be_slice(exponent.expose()))
 }
 
 impl fmt::Debug for Ephemeral {

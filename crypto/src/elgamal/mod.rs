@@ -11,8 +11,11 @@
 
 mod group;
 pub mod kem;
+mod modulus;
 pub(crate) mod nonce;
 pub mod params;
+mod powers;
 mod signature;
 
+pub use group::prepare;
 pub use signature::{Signature, SigningKey, VerifyingKey};

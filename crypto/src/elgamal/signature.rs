@@ -10,7 +10,7 @@ use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
 use super::{
-    group::{self, ELEMENT_LEN, G, Q, SCALAR_LEN, Scalar, Signatures},
+    group::{ELEMENT_LEN, Q, SCALAR_LEN, Scalar, SignatureGroup},
     nonce::Nonces,
 };
 use crate::{
@@ -46,7 +46,7 @@ impl SigningKey {
         if *exponent == U256::ZERO || *exponent >= **Q {
             return Err(InvalidKey);
         }
-        let verifying = VerifyingKey { y: group::pow::<Signatures, _>(&G, &exponent) };
+        let verifying = VerifyingKey { y: SignatureGroup::get().pow_generator(&exponent) };
         Ok(Self { x: x.duplicate(), verifying })
     }
 
@@ -80,7 +80,7 @@ impl SigningKey {
         let x = Zeroizing::new(Scalar::new(&U256::from_be_slice(self.x.expose())));
         loop {
             let k = nonces.draw();
-            let r = group::pow::<Signatures, _>(&G, &k);
+            let r = SignatureGroup::get().pow_generator(&k);
             let rho = Scalar::new(&r.rem(Q));
             let h = self.verifying.challenge(role, key_ids, &r, message);
             // k is a unit, so the default is never taken; s = 0 would only mean the next k.
@@ -112,10 +112,8 @@ impl VerifyingKey {
     /// # Errors
     /// [`InvalidKey`] unless the length is exact, 1 < y < p - 1 and y^q = 1.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidKey> {
-        let y = group::element::<Signatures>(bytes).ok_or(InvalidKey)?;
-        if group::pow::<Signatures, _>(&y, Q) != U3072::ONE {
-            return Err(InvalidKey);
-        }
+        let group = SignatureGroup::get();
+        let y = group.element(bytes).filter(|y| group.has_order_q(y)).ok_or(InvalidKey)?;
         Ok(Self { y })
     }
 
@@ -140,8 +138,12 @@ impl VerifyingKey {
         let h = self.challenge(role, key_ids, r, message);
         let rho = Scalar::new(&r.rem(Q));
         let w = Scalar::new(s).invert_vartime().into_option().ok_or(VerificationFailed)?;
-        let powers = [(&G, (h * w).retrieve()), (&self.y, (-rho * w).retrieve())];
-        if group::pow_product::<Signatures>(powers) == *r { Ok(()) } else { Err(VerificationFailed) }
+        let (e, f) = ((h * w).retrieve(), (-rho * w).retrieve());
+        if SignatureGroup::get().public_product(&e, (&self.y, &f)) == *r {
+            Ok(())
+        } else {
+            Err(VerificationFailed)
+        }
     }
 
     /// h = SHA-512 of everything the signature binds, modulo q.
@@ -177,7 +179,7 @@ impl Signature {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, VerificationFailed> {
         let (r, s) = bytes.split_at_checked(ELEMENT_LEN).ok_or(VerificationFailed)?;
         let s: &[u8; SCALAR_LEN] = s.try_into().map_err(|_| VerificationFailed)?;
-        let r = group::element::<Signatures>(r).ok_or(VerificationFailed)?;
+        let r = SignatureGroup::get().element(r).ok_or(VerificationFailed)?;
         let s = U256::from_be_slice(s);
         if r.rem(Q) == U256::ZERO || s == U256::ZERO || s >= **Q {
             return Err(VerificationFailed);
