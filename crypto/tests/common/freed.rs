@@ -79,8 +79,10 @@ unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     if block.is_null() || moved.is_null() {
         return moved;
     }
-    // SAFETY: both blocks are malloc's and apart from each other; the count is within both.
-    unsafe { ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast(), malloc_usable_size(block).min(size)) };
+    // SAFETY: the block is malloc's.
+    let kept = unsafe { malloc_usable_size(block) }.min(size);
+    // SAFETY: the two blocks are apart, and both have this many bytes.
+    unsafe { ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast(), kept) };
     // SAFETY: realloc's caller gives up the old block.
     unsafe { free(block) };
     moved
