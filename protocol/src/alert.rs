@@ -42,7 +42,7 @@ pub enum Audience {
 
 /// What an alert says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Content {
+pub(crate) struct Content {
     id: AlertId,
     sequence: u64,
     created: UnixMillis,
@@ -258,7 +258,7 @@ pub struct Receipt {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Claim {
+pub(crate) struct Claim {
     alert: AlertId,
     content_hash: [u8; 32],
     stage: Stage,

@@ -87,7 +87,7 @@ pub struct Broadcast {
 
 /// Header of ENC_MSG, in clear before the ciphertext.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Header {
+pub(crate) struct Header {
     epoch: Epoch,
     counter: u32,
 }

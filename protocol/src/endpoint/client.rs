@@ -267,6 +267,26 @@ impl ClientEndpoint {
         Ok(())
     }
 
+    /// Seals any bytes as a record, as a peer may that holds the session's keys and keeps no other rule.
+    ///
+    /// # Errors
+    /// As [`Self::say`].
+    #[cfg(feature = "testkit")]
+    pub fn say_bytes(&mut self, opcode: Opcode, body: &[u8], now: Now) -> Result<(), Fault> {
+        if let State::Established { session, .. } = &mut self.state {
+            let record = session.seal(opcode, body, now)?;
+            self.link.send(record, now);
+        }
+        Ok(())
+    }
+
+    /// Bytes that wait for the rest of their frame, or for an answer that is being worked on.
+    #[cfg(feature = "testkit")]
+    #[must_use]
+    pub const fn buffered(&self) -> usize {
+        self.link.reader.buffered()
+    }
+
     /// Ends an established session on purpose.
     pub fn disconnect(&mut self, farewell: Farewell, now: Now) {
         let said = self.say(&FromClient::Disconnect(farewell), now);

@@ -53,7 +53,7 @@ pub fn token_hash(token: &[u8; 16]) -> [u8; 32] {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Resume {
+pub(crate) struct Resume {
     version: u8,
     token: [u8; 16],
     nonce: [u8; 32],
@@ -63,7 +63,7 @@ struct Resume {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct ResumeReply {
+pub(crate) struct ResumeReply {
     nonce: [u8; 32],
     share: [u8; 32],
     timestamp: UnixMillis,

@@ -31,7 +31,7 @@ use crate::{
 
 /// PAIR_START.
 #[derive(Debug, Serialize, Deserialize)]
-struct Start {
+pub(crate) struct Start {
     version: u8,
     kind: ClientKind,
     selector: [u8; 3],
@@ -40,13 +40,13 @@ struct Start {
 
 /// PAIR_REPLY.
 #[derive(Debug, Serialize, Deserialize)]
-struct Reply {
+pub(crate) struct Reply {
     pake: Vec<u8>,
 }
 
 /// Sealed part of PAIR_ENROL.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Enrol {
+pub(crate) struct Enrol {
     /// A wearable's own id; a patient's if its person named one.
     wanted: Option<ClientId>,
     name: Option<WearableName>,
@@ -56,7 +56,7 @@ struct Enrol {
 
 /// Sealed part of PAIR_GRANT.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Grant {
+pub(crate) struct Grant {
     client: ClientId,
     gateway: GatewayId,
     doctor: DoctorId,
@@ -67,7 +67,7 @@ struct Grant {
 
 /// A sealed part with the signatures of every key in it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Signed<T> {
+pub(crate) struct Signed<T> {
     content: T,
     by_login: Vec<u8>,
     by_other: Option<Vec<u8>>,

@@ -21,10 +21,11 @@ use crate::{
     group::{Broadcast, GroupOwner, Rekey},
     handshake::{
         Channel, Established,
-        resume::{ResumeRecord, TOKEN_LIFETIME, token_hash},
+        resume::{ResumeRecord, TOKEN_LIFETIME, Ticket, token_hash},
     },
     id::{AlertId, ClientId, DeviceId, GatewayId, KeyId, PatientId, Seq, SessionId},
     message::{Farewell, FromGateway},
+    opcode::Opcode,
     pairing::code::{PairingCode, Password, Selector},
     replay::ReplayCache,
     time::{Monotonic, Now, UnixMillis},
@@ -375,6 +376,29 @@ impl SimGateway {
             receipts: identity.receipts.as_ref().map(identity::SigningKey::verifying_key),
         };
         self.store.roster.insert(identity.id.clone(), Bed { pinned, since: now.wall });
+    }
+
+    /// A ticket as an earlier session would have left it: a simulation can begin with a resumption, which is cheap.
+    pub fn ticket(&mut self, client: &ClientIdentity, now: Now, rng: &mut ChaCha20Rng) -> Ticket {
+        let ticket = Ticket { token: random(rng), key: Secret::generate(rng) };
+        let key_id = client.login.verifying_key().key_id();
+        let record = ResumeRecord { client: client.id.clone(), key_id, key: ticket.key.duplicate() };
+        let row = TokenRow { record, expires: now.wall + TOKEN_LIFETIME };
+        self.store.tokens.insert(token_hash(&ticket.token), row);
+        ticket
+    }
+
+    /// [`GatewayEndpoint::say_bytes`] on a connection.
+    pub fn say_bytes(&mut self, id: ConnId, opcode: Opcode, body: &[u8], now: Now) {
+        if let Some(line) = self.line(id) {
+            line.endpoint.say_bytes(opcode, body, now).unwrap();
+        }
+        self.transmit(id);
+    }
+
+    /// Bytes that the endpoint of each connection keeps.
+    pub fn buffered(&self) -> impl Iterator<Item = usize> {
+        self.running.iter().flat_map(|r| r.lines.values()).map(|line| line.endpoint.buffered())
     }
 
     /// The ENC_MSG frame that any member could make, since it holds the group key: the seal is right, whoever signed

@@ -9,6 +9,7 @@ mod client;
 mod gateway;
 pub mod ledger;
 mod network;
+pub mod wire;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
