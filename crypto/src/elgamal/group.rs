@@ -34,7 +34,7 @@ const KEY_WINDOW: u32 = 5;
 const GENERATOR_WINDOW: u32 = 8;
 
 /// The group of the signatures.
-pub(super) struct SignatureGroup {
+pub(crate) struct SignatureGroup {
     field: Field,
     generator: FixedBase,
     public_generator: OddPowers,
@@ -44,15 +44,18 @@ impl SignatureGroup {
     /// The one instance; its tables of 672 KiB and 48 KiB are made by the first caller.
     pub(super) fn get() -> &'static Self {
         static GROUP: OnceBox<SignatureGroup> = OnceBox::new();
-        GROUP.get_or_init(|| {
-            let field = Field::new(params::P);
-            let g = U3072::from_be_hex(params::G);
-            Box::new(Self {
-                generator: FixedBase::new(&field.modulus, &g, U256::BITS),
-                public_generator: OddPowers::new(&field.modulus, &g, GENERATOR_WINDOW),
-                field,
-            })
-        })
+        GROUP
+            .get_or_init(|| Box::new(Self::new(&Odd::from_be_hex(params::P), &U3072::from_be_hex(params::G))))
+    }
+
+    /// The group that g generates modulo p, which has exactly 3072 bits.
+    pub(crate) fn new(p: &Odd<U3072>, g: &U3072) -> Self {
+        let field = Field::new(p);
+        Self {
+            generator: FixedBase::new(&field.modulus, g, U256::BITS),
+            public_generator: OddPowers::new(&field.modulus, g, GENERATOR_WINDOW),
+            field,
+        }
     }
 
     pub(super) fn element(&self, bytes: &[u8]) -> Option<U3072> {
@@ -60,12 +63,12 @@ impl SignatureGroup {
     }
 
     /// `g ^ exponent`, in constant time.
-    pub(super) fn pow_generator(&self, exponent: &U256) -> U3072 {
+    pub(crate) fn pow_generator(&self, exponent: &U256) -> U3072 {
         self.generator.pow(&self.field.modulus, exponent)
     }
 
     /// `g ^ e * y ^ f`, in a time that depends on all of them.
-    pub(super) fn public_product(&self, e: &U256, (y, f): (&U3072, &U256)) -> U3072 {
+    pub(crate) fn public_product(&self, e: &U256, (y, f): (&U3072, &U256)) -> U3072 {
         let y = OddPowers::new(&self.field.modulus, y, KEY_WINDOW);
         public_product(&self.field.modulus, [(&self.public_generator, e), (&y, f)])
     }
@@ -88,7 +91,7 @@ impl KemGroup {
     pub(super) fn get() -> &'static Self {
         static GROUP: OnceBox<KemGroup> = OnceBox::new();
         GROUP.get_or_init(|| {
-            let field = Field::new(params::FFDHE3072);
+            let field = Field::new(&Odd::from_be_hex(params::FFDHE3072));
             let generator = FixedBase::new(&field.modulus, &U3072::from_u8(2), U320::BITS);
             Box::new(Self { field, generator })
         })
@@ -122,9 +125,8 @@ struct Field {
 }
 
 impl Field {
-    fn new(prime: &str) -> Self {
-        let prime = Odd::new(U3072::from_be_hex(prime)).expect("a prime is odd");
-        Self { modulus: Backend::new(&prime), minus_one: prime.wrapping_sub(&U3072::ONE) }
+    fn new(prime: &Odd<U3072>) -> Self {
+        Self { modulus: Backend::new(prime), minus_one: prime.wrapping_sub(&U3072::ONE) }
     }
 
     /// Reads an element: exactly 384 bytes, and 1 < value < p - 1.

@@ -9,7 +9,7 @@
 //! Exponents, nonces and their inverses pass through constant-time code only and are wiped; crypto-bigint's
 //! temporaries on the stack are not.
 
-mod group;
+pub(crate) mod group;
 pub mod kem;
 mod modulus;
 pub(crate) mod nonce;

@@ -1,117 +1,120 @@
 //! The arithmetic of ElGamal signatures against vectors for DSA, which differs in one equation: DSA keeps only
-//! r = g^k mod p mod q, and s = (h + x r) / k. Powers in a 3072-bit group, scalars, the nonces of RFC 6979 and the
-//! range checks are the same; DSA's equation itself is here only.
+//! r = g^k mod p mod q, and s = (h + x r) / k. Powers in a group of 3072 bits, the nonces of RFC 6979 and the range
+//! checks are the product's own; DSA's equation is here only.
 
 use crypto_bigint::{
-    NonZero, Odd, U256, U3072,
+    NonZero, Odd, U256, U3072, Uint,
     modular::{FixedMontyForm, FixedMontyParams},
 };
 use sha2::{Digest, Sha256};
 
 use super::case::{Case, Outcome, Verdict, Wrong, ensure};
-use crate::elgamal::nonce::Nonces;
+use crate::elgamal::{group::SignatureGroup, nonce::Nonces};
 
-const SCALAR: usize = U256::LIMBS;
-const ELEMENT: usize = U3072::LIMBS;
+type Scalar = FixedMontyForm<{ U256::LIMBS }>;
 
-/// p, q, g and y.
-struct Key {
-    p: FixedMontyParams<ELEMENT>,
-    q: FixedMontyParams<SCALAR>,
-    g: U3072,
-    y: U3072,
-}
-
-impl Key {
-    fn read(case: &Case, [p, q, g, y]: [&str; 4]) -> Result<Self, Wrong> {
-        let even = || Wrong::new("a modulus is even");
-        Ok(Self {
-            p: FixedMontyParams::new_vartime(Odd::new(case.integer(p)?).into_option().ok_or_else(even)?),
-            q: FixedMontyParams::new_vartime(Odd::new(case.integer(q)?).into_option().ok_or_else(even)?),
-            g: case.integer(g)?,
-            y: case.integer(y)?,
-        })
-    }
-
-    fn order(&self) -> &NonZero<U256> {
-        self.q.modulus().as_nz_ref()
-    }
-
-    fn scalar(&self, number: &U256) -> FixedMontyForm<SCALAR> {
-        FixedMontyForm::new(number, &self.q)
-    }
-
-    fn digest(&self, message: &[u8]) -> FixedMontyForm<SCALAR> {
-        self.scalar(&U256::from_be_slice(&Sha256::digest(message)).rem(self.order()))
-    }
-
-    fn power(&self, base: &U3072, exponent: &U256) -> FixedMontyForm<ELEMENT> {
-        FixedMontyForm::new(base, &self.p).pow(exponent)
-    }
-
-    /// r and s of a private key and a nonce.
-    fn sign(&self, x: &U256, k: &U256, message: &[u8]) -> Option<[U256; 2]> {
-        let r = self.power(&self.g, k).retrieve().rem(self.order());
-        let inverse = self.scalar(k).invert().into_option()?;
-        let s = inverse * (self.digest(message) + self.scalar(x) * self.scalar(&r));
-        Some([r, s.retrieve()])
-    }
-
-    fn verify(&self, message: &[u8], [r, s]: [U256; 2]) -> bool {
-        let in_range = |number: &U256| *number != U256::ZERO && number < self.order().as_ref();
-        let Some(w) = self.scalar(&s).invert_vartime().into_option() else { return false };
-        let (e, f) = ((self.digest(message) * w).retrieve(), (self.scalar(&r) * w).retrieve());
-        let power = self.power(&self.g, &e) * self.power(&self.y, &f);
-        in_range(&r) && in_range(&s) && power.retrieve().rem(self.order()) == r
-    }
-}
-
-/// NIST's names.
-const NIST: [&str; 4] = ["P", "Q", "G", "Y"];
+/// NIST's names of p and g.
+const NIST: [&str; 2] = ["P", "G"];
 
 /// y = g^x.
 pub(super) fn key_pair(case: &Case) -> Result<Outcome, Wrong> {
-    let key = Key::read(case, NIST)?;
-    ensure(key.power(&key.g, &case.integer("X")?).retrieve() == key.y, "another public key")?;
+    ensure(
+        group(case, NIST)?.pow_generator(&case.integer("X")?) == case.integer("Y")?,
+        "another public key",
+    )?;
     Ok(Outcome::Right)
 }
 
 /// Signatures with given nonces.
 pub(super) fn signature(case: &Case) -> Result<Outcome, Wrong> {
-    let key = Key::read(case, NIST)?;
-    let (x, k, message) = (case.integer("X")?, case.integer("K")?, case.bytes("Msg")?);
-    ensure(key.power(&key.g, &x).retrieve() == key.y, "another public key")?;
-    let known = [case.integer("R")?, case.integer("S")?];
-    ensure(key.sign(&x, &k, &message) == Some(known), "another signature")?;
-    ensure(key.verify(&message, known), "its signature is refused")?;
+    let (group, order) = (group(case, NIST)?, Order::read(case, "Q")?);
+    let (k, digest) = (case.integer("K")?, digest(case, "Msg")?);
+    let [r, s] = [case.integer("R")?, case.integer("S")?];
+    ensure(group.pow_generator(&k).rem(order.q()) == r, "another r")?;
+    ensure(order.s(&case.integer("X")?, &k, &r, &digest) == Some(s), "another s")?;
+    ensure(verify(&group, &order, &case.integer("Y")?, &digest, [r, s]), "its signature is refused")?;
     Ok(Outcome::Right)
 }
 
-/// Nonces without fresh randomness, and the signatures they give.
+/// Nonces without fresh randomness, and the signatures they give. The RFC's p has 2048 bits, which the product's
+/// arithmetic does not do, so crypto-bigint raises g here.
 pub(super) fn rfc_6979(case: &Case) -> Result<Outcome, Wrong> {
-    let key = Key::read(case, NIST)?;
-    let digest = Sha256::digest(case.bytes("Msg")?).into();
-    let nonce = Nonces::new(key.order(), &case.array("X")?, &digest, &[]).draw();
-    ensure(*nonce == case.integer("K")?, "another nonce")?;
-    signature(case)
+    let (order, digest) = (Order::read(case, "Q")?, digest(case, "Msg")?);
+    let k = *Nonces::new(order.q(), &case.array("X")?, &digest, &[]).draw();
+    ensure(k == case.integer("K")?, "another nonce")?;
+    let p = FixedMontyParams::new_vartime(odd(case, "P")?);
+    let r =
+        FixedMontyForm::new(&case.integer::<{ U3072::LIMBS }>("G")?, &p).pow(&k).retrieve().rem(order.q());
+    ensure(r == case.integer("R")?, "another r")?;
+    ensure(order.s(&case.integer("X")?, &k, &r, &digest) == Some(case.integer("S")?), "another s")?;
+    Ok(Outcome::Right)
 }
 
 /// NIST's verdicts on signatures.
 pub(super) fn verdict(case: &Case) -> Result<Outcome, Wrong> {
-    let accepted =
-        Key::read(case, NIST)?.verify(&case.bytes("Msg")?, [case.integer("R")?, case.integer("S")?]);
+    let signature = [case.integer("R")?, case.integer("S")?];
+    let (order, y, digest) = (Order::read(case, "Q")?, case.integer("Y")?, digest(case, "Msg")?);
+    let accepted = verify(&group(case, NIST)?, &order, &y, &digest, signature);
     ensure(accepted == case.text("Result")?.starts_with('P'), "another verdict")?;
     Ok(Outcome::Right)
 }
 
 /// Wycheproof's verdicts on signatures of 64 bytes.
 pub(super) fn wycheproof(case: &Case) -> Result<Outcome, Wrong> {
-    let key = Key::read(case, ["publicKey/p", "publicKey/q", "publicKey/g", "publicKey/y"])?;
-    let signature = <[u8; 64]>::try_from(case.bytes("sig")?).ok();
-    let accepted = signature.is_some_and(|signature| {
+    let (group, order) = (group(case, ["publicKey/p", "publicKey/g"])?, Order::read(case, "publicKey/q")?);
+    let (y, digest) = (case.integer("publicKey/y")?, digest(case, "msg")?);
+    let accepted = <[u8; 64]>::try_from(case.bytes("sig")?).is_ok_and(|signature| {
         let (r, s) = signature.split_at(32);
-        key.verify(&case.bytes("msg").unwrap_or_default(), [U256::from_be_slice(r), U256::from_be_slice(s)])
+        verify(&group, &order, &y, &digest, [U256::from_be_slice(r), U256::from_be_slice(s)])
     });
     ensure(accepted == (case.verdict()? == Verdict::Valid), "another verdict")?;
     Ok(Outcome::Right)
+}
+
+/// g^(h/s) y^(r/s) = r, after the range checks.
+fn verify(group: &SignatureGroup, order: &Order, y: &U3072, digest: &[u8; 32], [r, s]: [U256; 2]) -> bool {
+    let in_range = |number: &U256| *number != U256::ZERO && number < order.q().as_ref();
+    let Some(w) = order.scalar(&s).invert_vartime().into_option() else { return false };
+    let (e, f) = ((order.reduced(digest) * w).retrieve(), (order.scalar(&r) * w).retrieve());
+    in_range(&r) && in_range(&s) && group.public_product(&e, (y, &f)).rem(order.q()) == r
+}
+
+/// Scalars modulo q.
+struct Order(FixedMontyParams<{ U256::LIMBS }>);
+
+impl Order {
+    fn read(case: &Case, q: &str) -> Result<Self, Wrong> {
+        Ok(Self(FixedMontyParams::new_vartime(odd(case, q)?)))
+    }
+
+    fn q(&self) -> &NonZero<U256> {
+        self.0.modulus().as_nz_ref()
+    }
+
+    fn scalar(&self, number: &U256) -> Scalar {
+        Scalar::new(number, &self.0)
+    }
+
+    fn reduced(&self, digest: &[u8; 32]) -> Scalar {
+        self.scalar(&U256::from_be_slice(digest).rem(self.q()))
+    }
+
+    fn s(&self, x: &U256, k: &U256, r: &U256, digest: &[u8; 32]) -> Option<U256> {
+        let inverse = self.scalar(k).invert().into_option()?;
+        Some((inverse * (self.reduced(digest) + self.scalar(x) * self.scalar(r))).retrieve())
+    }
+}
+
+fn group(case: &Case, [p, g]: [&str; 2]) -> Result<SignatureGroup, Wrong> {
+    let p = odd(case, p)?;
+    ensure(p.bits() == U3072::BITS, "p has not 3072 bits")?;
+    Ok(SignatureGroup::new(&p, &case.integer(g)?))
+}
+
+fn odd<const LIMBS: usize>(case: &Case, field: &str) -> Result<Odd<Uint<LIMBS>>, Wrong> {
+    Odd::new(case.integer(field)?).into_option().ok_or_else(|| Wrong::new("a modulus is even"))
+}
+
+fn digest(case: &Case, message: &str) -> Result<[u8; 32], Wrong> {
+    Ok(Sha256::digest(case.bytes(message)?).into())
 }
