@@ -1,81 +1,49 @@
-//! A whole login, both sides in one thread, without sockets and TLS.
+//! Logins, both sides in one thread and the gateway's side alone, without sockets and TLS.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot set itself up has nothing to measure")]
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use benches::Parties;
-use criterion::{Criterion, criterion_group, criterion_main};
-use protocol::{
-    credential::ClientKind,
-    frame::FrameReader,
-    handshake::{
-        initiator::AwaitReply,
-        responder::Login,
-        resume::{AwaitResumeReply, ResumeRecord, Resumption, Ticket},
-    },
-    time::ClockFlag,
+use benches::{
+    cpu_time::{CpuTime, criterion},
+    parties::{LoggedIn, Parties},
 };
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use protocol::credential::ClientKind;
 
-const TOLERANCE: Duration = Duration::from_secs(30);
+const KINDS: [(&str, ClientKind); 2] =
+    [("patient, suite 1", ClientKind::Patient), ("wearable, suite 2", ClientKind::Wearable)];
 
-fn body(frame: &[u8]) -> Vec<u8> {
-    let mut reader = FrameReader::new(frame.len());
-    reader.push(frame);
-    reader.next_frame().unwrap().unwrap().body
-}
-
-fn full_login(parties: &mut Parties) -> (Ticket, ResumeRecord) {
-    let Parties { kind, channel, now, gateway, client, pinned_gateway, pinned_client, rng } = parties;
-    let (client_state, hello) =
-        AwaitReply::start(Arc::clone(client), pinned_gateway.clone(), *channel, ClockFlag::Synced, *now, rng)
-            .unwrap();
-    let login = Login::parse(hello, *kind, *channel).unwrap();
-    let (gateway_state, reply) = login.answer(gateway, TOLERANCE, *now, rng).unwrap();
-    let (client_state, proof) = client_state.handle_reply(&body(&reply), rng).unwrap();
-    let (at_gateway, record) = gateway_state.open(proof).unwrap().verify(Some(pinned_client), *now).unwrap();
-    let mut reader = FrameReader::new(record.len());
-    reader.push(&record);
-    let confirmation = reader.next_frame().unwrap().unwrap();
-    let at_client = client_state.handle_confirmation(&confirmation, *now).unwrap();
-    let ticket = Ticket { token: [1; 16], key: at_client.resume };
-    (ticket, ResumeRecord { client: at_gateway.client, key_id: at_gateway.key, key: at_gateway.resume })
-}
-
-fn resumed_login(parties: &mut Parties, ticket: Ticket, record: ResumeRecord) {
-    let Parties { kind, channel, now, client, rng, .. } = parties;
-    let (client_state, resume) =
-        AwaitResumeReply::start(Arc::clone(client), ticket, *channel, ClockFlag::Synced, *now, rng);
-    let verified =
-        Resumption::parse(resume, *kind, *channel).unwrap().verify(Some(record), TOLERANCE, *now).unwrap();
-    let (_, reply) = verified.answer(*now, rng).unwrap();
-    client_state.handle_reply(&body(&reply), *now).unwrap();
-}
-
-fn logins(c: &mut Criterion) {
-    let mut group = c.benchmark_group("login, both sides");
-    group.sample_size(20);
-    for (name, kind) in
-        [("patient (suite 1)", ClientKind::Patient), ("wearable (suite 2)", ClientKind::Wearable)]
-    {
+fn full(c: &mut Criterion<CpuTime>) {
+    for (name, kind) in KINDS {
         let mut parties = Parties::new(kind);
-        group.bench_function(format!("full, {name}"), |b| b.iter(|| full_login(&mut parties)));
+        login(c, ["full login, both sides", "full login, the gateway's side"], name, || parties.log_in());
     }
-    let mut parties = Parties::new(ClientKind::Patient);
-    let (ticket, record) = full_login(&mut parties);
-    group.bench_function("resumed", |b| {
-        b.iter(|| {
-            let ticket = Ticket { token: ticket.token, key: ticket.key.duplicate() };
-            let record = ResumeRecord {
-                client: record.client.clone(),
-                key_id: record.key_id,
-                key: record.key.duplicate(),
-            };
-            resumed_login(&mut parties, ticket, record);
-        });
-    });
-    group.finish();
 }
 
-criterion_group!(benches, logins);
+fn resumed(c: &mut Criterion<CpuTime>) {
+    for (name, kind) in KINDS {
+        let mut parties = Parties::new(kind);
+        let session = parties.log_in();
+        let names = ["resumed login, both sides", "resumed login, the gateway's side"];
+        login(c, names, name, || parties.resume(&session));
+    }
+}
+
+fn login(
+    c: &mut Criterion<CpuTime>,
+    [both_sides, gateway]: [&str; 2],
+    name: &str,
+    mut work: impl FnMut() -> LoggedIn,
+) {
+    let size = Throughput::Bytes(u64::try_from(work().wire).unwrap());
+    c.benchmark_group(both_sides)
+        .throughput(size.clone())
+        .bench_function(BenchmarkId::new("ours", name), |b| b.iter(&mut work));
+    c.benchmark_group(gateway).throughput(size).bench_function(BenchmarkId::new("ours", name), |b| {
+        b.iter_custom(|times| (0..times).map(|_| work().gateway).sum::<Duration>());
+    });
+}
+
+criterion_group!(name = benches; config = criterion(); targets = full, resumed);
 criterion_main!(benches);

@@ -2,6 +2,8 @@
 //! the goals.
 
 #![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
     reason = "a bench that cannot set itself up has nothing to measure"
@@ -10,6 +12,8 @@
 pub mod aws_lc;
 pub mod check;
 pub mod cpu_time;
+pub mod groups;
+pub mod lab;
 pub mod parties;
 pub mod reference;
 pub mod table;

@@ -1,4 +1,4 @@
-//! Paired parties and what they do: log in, resume, share a group, receive an alert.
+//! Paired parties and what they do: log in, resume, share a group, send vitals, receive alerts.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,8 +14,9 @@ use protocol::{
         responder::Login,
         resume::{AwaitResumeReply, ResumeRecord, Resumption, Ticket},
     },
-    id::{AlertId, ClientId, DeviceId, GatewayId, SessionId},
+    id::{AlertId, BootId, ClientId, DeviceId, GatewayId, Seq, SessionId},
     time::{ClockFlag, Monotonic, Now, UnixMillis},
+    vitals::{KnownQuantity, Sample, SampleTime, VitalsBatch},
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
@@ -166,6 +167,26 @@ pub fn group_of(members: usize, rng: &mut ChaCha20Rng) -> GroupOwner {
         owner.join(&patient, SessionId::from_bytes([0; 16]), Secret::generate(rng), NOW.mono, rng);
     }
     owner
+}
+
+/// What a wearable sends: this many samples of five quantities each, 5 s apart.
+#[must_use]
+pub fn vitals(samples: u64) -> VitalsBatch {
+    let sample = |seq| Sample {
+        seq: Seq(seq),
+        boot: BootId(7),
+        taken: SampleTime { since_boot_ms: 5_000 * seq, wall: Some(UnixMillis(NOW.wall.0 + 5_000 * seq)) },
+        simulated: false,
+        quality: 96,
+        quantities: vec![
+            KnownQuantity::HEART_RATE.measured(72, 0),
+            KnownQuantity::PULSE_RATE.measured(72, 0),
+            KnownQuantity::SPO2.measured(975, -1),
+            KnownQuantity::RESPIRATION.measured(14, 0),
+            KnownQuantity::BODY_TEMPERATURE.measured(368, -1),
+        ],
+    };
+    VitalsBatch { previous: [4; 32], samples: (100..100 + samples).map(sample).collect() }
 }
 
 /// An alert of ordinary length.

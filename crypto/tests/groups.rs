@@ -1,24 +1,16 @@
-//! Makes both groups again from what `params` says about them, with other code (num-bigint, crypto-primes), and
-//! that code against NIST's vectors.
+//! Makes both groups again from what `params` says about them, with other code, and that code against NIST's vectors.
 #![cfg(feature = "elgamal")]
 #![expect(clippy::unwrap_used, reason = "a broken vector file must fail the test")]
 
+#[path = "common/derivation.rs"]
+mod derivation;
 #[path = "common/records.rs"]
 mod records;
 
-use crypto_bigint::{RandomMod, U256, U3072, UnsignedWithMontyForm};
-use crypto_primes::{
-    Flavor,
-    fips::{self, FipsOptions},
-};
+use derivation::{ffdhe, first_prime, generator, is_prime, order, prime_candidate};
 use num_bigint::BigUint;
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use records::{Record, records};
-use sha2::{Digest, Sha256};
 use vitalward_crypto::{elgamal::params, sha256};
-
-const L: u32 = 3072;
-const N: u32 = 256;
 
 #[test]
 fn the_shipped_group_is_what_its_round_and_counter_give() {
@@ -45,17 +37,7 @@ fn the_sentence_gives_the_shipped_group_and_no_earlier_one() {
 
 #[test]
 fn ffdhe3072_is_the_prime_of_its_formula() {
-    // e to 2942 binary places, from its series, with 100 more for the sum of rounding errors.
-    let mut e = BigUint::ZERO;
-    let mut term = one() << 3042;
-    for k in 1u32.. {
-        if term == BigUint::ZERO {
-            break;
-        }
-        e += &term;
-        term /= k;
-    }
-    let p = (one() << 3072) - (one() << 3008) + (((e >> 100) + 2_625_351u32) << 64) - 1u32;
+    let p = ffdhe(3072, 2_625_351);
     assert_eq!(number(params::FFDHE3072), p);
     assert!(is_prime(&p) && is_prime(&(&p >> 1)));
     // 2 is a square modulo p, so it generates the subgroup of prime order (p - 1) / 2.
@@ -105,59 +87,6 @@ fn nist_generators_come_out() {
 
 fn seed(round: u32) -> [u8; 32] {
     sha256("elgamal/group", &[params::SENTENCE.as_bytes(), &round.to_be_bytes()])
-}
-
-/// FIPS 186-4 A.1.1.2, steps 6 and 7.
-fn order(seed: &[u8]) -> BigUint {
-    let u = hash(seed) % (one() << (N - 1));
-    let even = one() - (&u & one());
-    (one() << (N - 1)) + u + even
-}
-
-/// Steps 10 and 11: the first counter with a prime, and that prime.
-fn first_prime(seed: &[u8], q: &BigUint) -> Option<(u32, BigUint)> {
-    (0..4 * L).find_map(|counter| prime_candidate(seed, q, counter).filter(is_prime).map(|p| (counter, p)))
-}
-
-/// Steps 11.1 to 11.6 for one counter, whose offset is 1 + counter * (n + 1).
-fn prime_candidate(seed: &[u8], q: &BigUint, counter: u32) -> Option<BigUint> {
-    let n = L.div_ceil(N) - 1;
-    let start = BigUint::from_bytes_be(seed) + 1u32 + counter * (n + 1);
-    let modulus = one() << (8 * seed.len());
-    let w = (0..=n).fold(BigUint::ZERO, |w, j| {
-        let block = ((&start + j) % &modulus).to_bytes_be();
-        let padded = [vec![0; seed.len() - block.len()], block].concat();
-        w + (hash(&padded) << (j * N))
-    });
-    let x = w % (one() << (L - 1)) + (one() << (L - 1));
-    let c = &x % (q * 2u32);
-    let p = x + 1u32 - c;
-    (p.bits() == u64::from(L)).then_some(p)
-}
-
-/// FIPS 186-4 A.2.3.
-fn generator(p: &BigUint, q: &BigUint, seed: &[u8], index: u8) -> BigUint {
-    let e = (p - 1u32) / q;
-    (1u16..)
-        .map(|count| hash(&[seed, b"ggen", &[index], &count.to_be_bytes()].concat()).modpow(&e, p))
-        .find(|g| *g >= BigUint::from(2u32))
-        .unwrap()
-}
-
-fn is_prime(n: &BigUint) -> bool {
-    fn miller_rabin<T: UnsignedWithMontyForm + RandomMod>(n: &T) -> bool {
-        let options = FipsOptions::with_mr_iterations(64).with_trial_division_test();
-        fips::is_prime(&mut ChaCha20Rng::seed_from_u64(1), Flavor::Any, n, options)
-    }
-    if n.bits() > u64::from(N) {
-        miller_rabin(&U3072::from_be_hex(&format!("{n:0768x}")))
-    } else {
-        miller_rabin(&U256::from_be_hex(&format!("{n:064x}")))
-    }
-}
-
-fn hash(bytes: &[u8]) -> BigUint {
-    BigUint::from_bytes_be(&Sha256::digest(bytes))
 }
 
 fn one() -> BigUint {
