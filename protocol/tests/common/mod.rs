@@ -12,15 +12,16 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use crypto::identity::SigningKey;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use vitalward_protocol::{
+    alert::{Audience, Draft, Priority},
     credential::{ClientIdentity, ClientKind, LoginKey, PinnedGateway},
     endpoint::{
         client::{ClientEndpoint, Event},
         pairing::{Outcome, PairingEndpoint},
     },
     error::{Fault, Refusal},
-    frame::{Frame, FrameReader, MAX_BODY},
+    frame::{self, Frame, FrameReader, MAX_BODY},
     handshake::{Channel, resume::Ticket},
-    id::{BootId, ClientId, DeviceId, Seq},
+    id::{AlertId, BootId, ClientId, DeviceId, Seq},
     message::FromClient,
     opcode::Opcode,
     pairing::{code::PairingCode, initiator::Candidate},
@@ -298,6 +299,24 @@ impl Talk {
     }
 }
 
+pub const BOTH: [ClientKind; 2] = [ClientKind::Patient, ClientKind::Wearable];
+
+pub fn somebody(kind: ClientKind) -> ClientId {
+    match kind {
+        ClientKind::Patient => patient("P001"),
+        ClientKind::Wearable => wearable(1),
+    }
+}
+
+/// Where the key share of a HELLO begins, after the frame's header: version, one suite, nonce, length.
+pub fn share_at(kind: ClientKind) -> std::ops::Range<usize> {
+    let before = frame::HEADER_LEN + 1 + 2 + 32;
+    match kind {
+        ClientKind::Patient => before + 2..before + 2 + 384,
+        ClientKind::Wearable => before + 1..before + 1 + 32,
+    }
+}
+
 pub const fn channel(kind: ClientKind) -> Channel {
     match kind {
         ClientKind::Patient => TLS,
@@ -338,4 +357,17 @@ pub fn frames(bytes: &[u8]) -> Vec<Frame> {
 
 pub fn opcode_of(frame: &[u8]) -> Opcode {
     Opcode::from_number(frame[4]).unwrap()
+}
+
+pub fn draft(text: &str) -> Draft {
+    Draft {
+        id: AlertId::from_bytes([7; 16]),
+        sequence: 1,
+        created: UnixMillis(1_790_000_000_000),
+        expires: UnixMillis(1_790_000_600_000),
+        priority: Priority::High,
+        audience: Audience::Ward,
+        cancels: None,
+        text: text.into(),
+    }
 }
