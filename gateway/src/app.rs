@@ -77,6 +77,7 @@ impl Gateway {
                 .map_err(|error| Stop::new(Exit::Configuration, error.to_string()))?;
         }
         let (secret, protection) = (key.key, key.protection);
+        let tables = tokio::task::spawn_blocking(crypto::elgamal::prepare);
         let opened = tokio::task::spawn_blocking(move || Store::open(&path, &secret, &doctor)).await?;
         let store = opened.map_err(|error| Stop::new(Exit::Configuration, error.to_string()))?;
 
@@ -91,6 +92,7 @@ impl Gateway {
             clock_tolerance: config.clock_tolerance,
         });
 
+        tables.await?;
         let (patients, patients_address) = bind(config.listen).await?;
         let (wearables, wearables_address) = bind(config.wearable_listen).await?;
         let facts = Facts {
