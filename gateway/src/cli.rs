@@ -27,6 +27,7 @@ use crate::{
         Request,
         client::{Client, Target},
     },
+    selftest,
     ward::{
         event::SampleView,
         view::{AlertReport, OfferView, PatientView, RefusalView, Status, WearableView},
@@ -92,7 +93,7 @@ pub struct Common {
     json: bool,
 }
 
-/// What can be asked of a running gateway.
+/// What can be asked of a running gateway, and of this program.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Show the console of the running gateway.
@@ -209,6 +210,12 @@ pub enum Verb {
         #[arg(long, value_name = "NAME|UUID-PREFIX")]
         wearable: Option<String>,
     },
+    /// Check all cryptography of this program against known answers, and time it; needs no running gateway.
+    Selftest {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Cli {
@@ -317,6 +324,7 @@ impl Verb {
                 let request = Request::Revoke { kind: kind.into(), name };
                 common.print(&request, |id: &String| format!("{kind} {id} is revoked")).await.map(done)
             }
+            Self::Selftest { json } => selftest::run(json),
         }
     }
 }
@@ -445,6 +453,7 @@ mod tests {
             "gateway disconnect-all",
             "gateway refusals",
             "gateway console",
+            "gateway selftest --json",
         ] {
             parsed(line);
         }

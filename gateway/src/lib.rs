@@ -12,5 +12,6 @@ pub mod console;
 pub mod control;
 pub mod keyfile;
 pub mod net;
+mod selftest;
 pub mod store;
 pub mod ward;

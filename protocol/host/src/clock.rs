@@ -1,6 +1,6 @@
 //! The one place that reads the clocks of the machine.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use protocol::time::{Monotonic, Now, UnixMillis};
 
@@ -25,7 +25,13 @@ impl Clock {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now {
             wall: UnixMillis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
-            mono: Monotonic(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            mono: Monotonic(u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)),
         }
+    }
+
+    /// Monotonic time as exactly as the machine has it, to measure with.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
     }
 }

@@ -136,6 +136,43 @@ fn exit_codes_say_whether_everybody_received_it() {
 }
 
 #[test]
+fn the_selftest_checks_every_primitive_without_a_gateway() {
+    let spot = Spot::new();
+    let said = spot.run("gateway", &["selftest", "--json"]);
+    said.ended(0, &[]);
+    let report = said.json();
+    has_exactly(report, "passed run skipped ms suites operations");
+    assert_eq!(report["passed"], true);
+    let suites = report["suites"].as_array().unwrap();
+    let (mut run, mut skipped, mut names) = (0, 0, BTreeSet::new());
+    for suite in suites {
+        has_exactly(suite, "name origin used_for sizes run skipped ms failure");
+        assert!(suite["run"].as_u64() > Some(0) && suite["failure"].is_null(), "{suite:#}");
+        run += suite["run"].as_u64().unwrap();
+        skipped += suite["skipped"].as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>();
+        names.insert(suite["name"].as_str().unwrap());
+    }
+    assert_eq!((report["run"].as_u64(), report["skipped"].as_u64()), (Some(run), Some(skipped)));
+    assert!(run > 2000, "{run} vectors");
+    for primitive in ["AES-256-GCM", "Ascon-AEAD128", "Ed25519", "X25519", "ElGamal signatures", "SPAKE2"] {
+        assert!(names.contains(primitive), "{primitive} is not in {names:?}");
+    }
+    for operation in report["operations"].as_array().unwrap() {
+        has_exactly(operation, "name bytes us");
+        assert!(operation["us"].as_f64() > Some(0.0), "{operation}");
+    }
+    assert!(report["operations"].as_array().is_some_and(|operations| operations.len() > 10));
+    assert_eq!(std::fs::read_dir(spot.path()).unwrap().count(), 0, "it leaves nothing behind");
+
+    // People read a line for each suite and the sums.
+    let text = spot.run("gateway", &["selftest"]);
+    let lines: Vec<&str> = text.lines.iter().filter_map(Value::as_str).collect();
+    let total = lines.iter().position(|line| line.starts_with("total")).unwrap();
+    assert_eq!((text.code, total), (Some(0), suites.len() + 1), "{text:?}");
+    assert!(lines[total].contains(&run.to_string()) && lines[total].contains(&skipped.to_string()), "{text:?}");
+}
+
+#[test]
 fn verbs_without_a_gateway_say_how_to_start_one() {
     let spot = Spot::new();
     let verbs: [&[&str]; 9] = [
