@@ -10,6 +10,7 @@
 )]
 
 pub mod aws_lc;
+pub mod budget;
 pub mod check;
 pub mod cpu_time;
 pub mod groups;
