@@ -13,6 +13,7 @@ mod crowd;
 mod hostile;
 mod pairing;
 mod restart;
+mod secrecy;
 mod storage;
 mod support;
 mod verbs;
