@@ -41,6 +41,8 @@ pub(crate) struct Rules {
     pub(crate) remembers: bool,
     /// p and g are constants.
     pub(crate) fixes_group: bool,
+    /// p and g of a message are taken only if p is long and g has order q.
+    pub(crate) validates_group: bool,
     /// A key is enrolled only if y is of order q.
     pub(crate) checks_keys: bool,
     /// A key is enrolled only with a signature by it.
@@ -57,7 +59,7 @@ pub(crate) struct Rules {
     pub(crate) frames: bool,
 }
 
-pub(crate) const EACH: [Switch<Rules>; 15] = [
+pub(crate) const EACH: [Switch<Rules>; 16] = [
     ("confirms", |rules| rules.confirms = true),
     ("fresh shares", |rules| rules.fresh_shares = true),
     ("proves secret", |rules| rules.proves_secret = true),
@@ -66,6 +68,7 @@ pub(crate) const EACH: [Switch<Rules>; 15] = [
     ("challenges", |rules| rules.challenges = true),
     ("remembers", |rules| rules.remembers = true),
     ("fixes group", |rules| rules.fixes_group = true),
+    ("validates group", |rules| rules.validates_group = true),
     ("checks keys", |rules| rules.checks_keys = true),
     ("proves possession", |rules| rules.proves_possession = true),
     ("changes group key", |rules| rules.changes_group_key = true),
@@ -111,7 +114,7 @@ pub(crate) fn exponent(rng: &mut ChaCha20Rng) -> BigUint {
     BigUint::from_bytes_be(&bytes)
 }
 
-fn number(hash: Hash) -> BigUint {
+pub(crate) fn number(hash: Hash) -> BigUint {
     BigUint::from_bytes_be(&hash) % group().1
 }
 
@@ -161,10 +164,13 @@ impl PublicKey {
         if rules.pins_keys {
             key.y = pinned?.y.clone();
         }
+        let (p, q, g) = group();
         if rules.fixes_group {
-            (key.p, _, key.g) = group();
+            (key.p, key.g) = (p, g);
         }
-        Some(key)
+        let one = BigUint::from(1u32);
+        let valid = || key.p.bits() == 3_072 && key.g > one && key.g.modpow(&q, &key.p) == one;
+        (!rules.validates_group || valid()).then_some(key)
     }
 
     fn id(&self) -> Hash {

@@ -18,7 +18,7 @@ use super::{
     common::*,
     lab::{
         Disconnect, EACH, Gateway, Key, Patient, PublicKey, Rules, Stream, end_tag, exponent, group, message,
-        possession_of, read_broadcast, seal_broadcast,
+        number, possession_of, read_broadcast, seal_broadcast,
     },
     stopped_by,
 };
@@ -376,7 +376,38 @@ fn attack_10_ten_broadcasts_in_one_read_reach_our_patient() {
     assert_eq!(talk.alerts().len(), 10);
 }
 
-/// y is pinned, but g comes with the message: with g = y, x is 1. Every check of the numbers passes.
+/// y is pinned, but p and g come with the message. With g = 1, or with p = y - 1, which makes y the 1, anybody signs
+/// anything.
+#[test]
+fn attack_11_numbers_of_the_peers_choice_sign_without_a_key() {
+    let forged = |rules, alter: fn(&mut PublicKey), sign: fn(&PublicKey, BigUint) -> (BigUint, BigUint)| {
+        let mut lab = Gateway::new(rules);
+        let victim = lab.patient("P001", 11);
+        let greeting = lab.greet(1);
+        let mut opening = Patient::new(&lab, "P001", 12).open(&greeting).opening;
+        opening.key = victim.key.public;
+        alter(&mut opening.key);
+        opening.signature = sign(&opening.key, number(opening.signed(rules, &greeting.challenge)));
+        lab.open(1, &opening).is_some()
+    };
+    let one = |rules| {
+        let neutral = |key: &mut PublicKey| key.g = BigUint::from(1u32);
+        // y^rho r^s = 1 for r = y^2.
+        forged(rules, neutral, |key, _| {
+            let (q, r) = (group().1, &key.y * &key.y % &key.p);
+            let s = (&q - &r % &q) * BigUint::from(2u32).modinv(&q).unwrap() % &q;
+            (r, s)
+        })
+    };
+    let modulus = |rules| {
+        let chosen = |key: &mut PublicKey| (key.p, key.g) = (&key.y - 1u32, BigUint::from(2u32));
+        forged(rules, chosen, |key, h| (key.g.clone(), h))
+    };
+    assert_eq!(stopped_by(&EACH, pinned(), one), ["fixes group", "validates group"]);
+    assert_eq!(stopped_by(&EACH, pinned(), modulus), ["fixes group", "validates group"]);
+}
+
+/// With g = y, x is 1: every check of the numbers passes, so they have to be constants.
 #[test]
 fn attack_11_a_generator_of_the_peers_choice_forges_its_key() {
     let trapdoor = |public: &PublicKey| Key {

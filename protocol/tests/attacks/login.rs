@@ -8,7 +8,7 @@ use crypto::{
 };
 use num_bigint::BigUint;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use vitalward_protocol::{credential::ClientKind, error::Fault, frame, opcode::Opcode};
+use vitalward_protocol::{credential::ClientKind, error::Fault, frame, message::FromClient, opcode::Opcode};
 
 use super::{
     Switch,
@@ -35,9 +35,11 @@ struct Rules {
     macs: bool,
     /// The proofs are sealed under the exchanged secret.
     seals: bool,
+    /// The client waits for the gateway's word that its proof was taken.
+    waits: bool,
 }
 
-const EACH: [Switch<Rules>; 8] = [
+const EACH: [Switch<Rules>; 9] = [
     ("covers shares", |rules| rules.covers_shares = true),
     ("covers hello", |rules| rules.covers_hello = true),
     ("frames", |rules| rules.frames = true),
@@ -46,6 +48,7 @@ const EACH: [Switch<Rules>; 8] = [
     ("names peer", |rules| rules.names_peer = true),
     ("macs", |rules| rules.macs = true),
     ("seals", |rules| rules.seals = true),
+    ("waits", |rules| rules.waits = true),
 ];
 
 /// The least that a login of this kind signs.
@@ -149,7 +152,12 @@ struct Session {
     secret: Hash,
 }
 
-/// A client that logs in at the gateway `to`, and that gateway's keys.
+/// What the gateway says when it has taken the client's proof.
+fn last_word(session: &Session) -> Hash {
+    public_mac(&session.secret, "confirm", &[])
+}
+
+/// A login: both ends' keys, and what they draw for it.
 struct Outline {
     rules: Rules,
     keys: BTreeMap<Name, identity::SigningKey>,
@@ -206,6 +214,11 @@ impl Outline {
         Some(Session { peer, secret: exchange.secret })
     }
 
+    /// Whether the client goes on, after the gateway's last word or without.
+    fn goes_on(&self, client: &Session, last: Option<Hash>) -> bool {
+        !self.rules.waits || last == Some(last_word(client))
+    }
+
     /// A login whose clear parts somebody alters on their way; both ends' sessions, if both believe in it.
     fn through(
         mut self,
@@ -219,7 +232,8 @@ impl Outline {
         alter_reply(&mut reply);
         let (client, proof) = self.conclude(GATEWAY, &reply)?;
         let gateway = self.accept(&hello, &sent, &proof)?;
-        Some((client, gateway, reply))
+        let last = last_word(&gateway);
+        self.goes_on(&client, Some(last)).then_some((client, gateway, reply))
     }
 }
 
@@ -331,6 +345,39 @@ fn a_lengthened_or_shortened_hello_ends_our_login() {
             assert_eq!(talk.fault() == Some(&Fault::DeniedGateway), answered);
             assert_eq!(sent, [Opcode::Hello]);
             assert!(clinic.gateway.in_session().is_empty());
+        }
+    }
+}
+
+/// Somebody holds the client's last message back: the client thinks that it is in session, and nobody hears it.
+#[test]
+fn a_login_cut_short_is_believed_where_the_client_waits_for_no_answer() {
+    let works = |rules| {
+        let mut outline = Outline::new(rules);
+        let reply = outline.answer(&outline.hello.clone()).unwrap();
+        let (client, _) = outline.conclude(GATEWAY, &reply).unwrap();
+        outline.goes_on(&client, None)
+    };
+    assert_eq!(stopped_by(&EACH, signed_shares(), works), ["waits"]);
+}
+
+#[test]
+fn a_login_cut_short_at_any_message_is_no_session_of_our_client() {
+    for kind in BOTH {
+        for last in 0..4 {
+            let mut clinic = Clinic::new(57);
+            let identity = clinic.enrolled(somebody(kind));
+            let mut talk = clinic.connect(&identity, None);
+            let mut passed = 0;
+            clinic.run(&mut talk, |_, frame| {
+                passed += 1;
+                if passed <= last { frame } else { Vec::new() }
+            });
+            assert!(passed > last && !talk.endpoint.is_established(), "after {last}");
+            talk.endpoint.say(&FromClient::Heartbeat, clinic.now).unwrap();
+            assert!(talk.endpoint.poll_transmit().is_none());
+            // Without its own last message the gateway knows nothing of a session either.
+            assert_eq!(clinic.has_session(&identity.id), last == 3);
         }
     }
 }

@@ -14,12 +14,14 @@
 //! | (9) opcode 60 from elsewhere | `attack_9_*` | a MAC; an end only for its own connection |
 //! | (9) opcode 60 injected | `attack_9_*` | a MAC |
 //! | (10) two messages in one read | `attack_10_*` | framing by length |
-//! | (11) p and g of the peer's choice | `attack_11_*` | constants |
+//! | (11) g = 1, p = y - 1 of the peer's choice | `attack_11_numbers_*` | constants; p and g checked |
+//! | (11) g = y of the peer's choice | `attack_11_a_generator_*` | constants only |
 //! | key substitution by copying a public key | `a_copied_public_key_*` | names signed; a MAC; proof of possession |
 //! | key substitution by a chosen generator | `a_chosen_generator_*` | names and key signed; a MAC; constant p, g |
 //! | y = 1 | `a_neutral_key_*` | key checked at enrolment |
 //! | downgrade of the suite list | `login::a_downgrade_*` | whole hello signed; suite fixed by the credential |
 //! | transcript truncation | `login::a_shortened_*`, `login::a_moved_*` | whole hello signed; lengths in the hash |
+//! | last message held back | `login::a_login_cut_short_*` | the client waits for an answer |
 //! | identity misbinding | `login::misbinding_*` | a MAC; sealed proofs; the peer's name signed (one direction) |
 //! | shares of small order or out of range | `login::a_share_*` | range; shares signed |
 //! | reflection of a login | `login::a_reflected_*` | roles in labels; both nonces in the MAC |
