@@ -1,7 +1,11 @@
 //! A broadcast at the gateway: sealed once, the same bytes handed to N members; and what a departure costs: a fresh key,
 //! wrapped for N members.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench that cannot set itself up has nothing to measure")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot set itself up has nothing to measure"
+)]
 
 use std::sync::Arc;
 

@@ -42,12 +42,9 @@ fn ed25519(c: &mut Criterion<CpuTime>) {
     let same = Ed25519KeyPair::from_seed_unchecked(key.to_secret().expose()).unwrap();
     assert_eq!(same.public_key().as_ref(), key.verifying_key().to_bytes());
     let message = framed("bench", &[&MESSAGE]);
-    pair(
-        c,
-        ("Ed25519 sign", 64),
-        ("ours", || key.sign("bench", &[black_box(&MESSAGE)])),
-        || same.sign(black_box(&message)),
-    );
+    pair(c, ("Ed25519 sign", 64), ("ours", || key.sign("bench", &[black_box(&MESSAGE)])), || {
+        same.sign(black_box(&message))
+    });
     let signature = key.sign("bench", &[&MESSAGE]);
     let (verifying, wire) = (key.verifying_key(), signature.to_bytes());
     let parsed = reference::ed25519(&verifying.to_bytes());
@@ -90,12 +87,9 @@ fn ml_kem_768(c: &mut Criterion<CpuTime>) {
     let (secret, public) = MlKem768::generate_keypair_from_rng(&mut rng);
     let their_secret = kem::DecapsulationKey::generate(&kem::ML_KEM_768).unwrap();
     let their_public = their_secret.encapsulation_key().unwrap();
-    pair(
-        c,
-        ("ML-KEM-768 encapsulate", 1088),
-        ("ml-kem", || public.encapsulate_with_rng(&mut rng)),
-        || their_public.encapsulate().unwrap(),
-    );
+    pair(c, ("ML-KEM-768 encapsulate", 1088), ("ml-kem", || public.encapsulate_with_rng(&mut rng)), || {
+        their_public.encapsulate().unwrap()
+    });
     let (ciphertext, _) = public.encapsulate_with_rng(&mut rng);
     let (their_ciphertext, _) = their_public.encapsulate().unwrap();
     let their_ciphertext = their_ciphertext.as_ref().to_vec();

@@ -79,10 +79,11 @@ fn verify(c: &mut Criterion<CpuTime>) {
 fn kem(c: &mut Criterion<CpuTime>) {
     let mut rng = rng();
     let peer = Ephemeral::generate(&mut rng).public();
-    c.benchmark_group("ElGamal KEM, one side").throughput(Throughput::Bytes(384)).bench_function(
-        BenchmarkId::new("ours", "ffdhe3072"),
-        |b| b.iter(|| Ephemeral::generate(&mut rng).agree(black_box(&peer))),
-    );
+    c.benchmark_group("ElGamal KEM, one side")
+        .throughput(Throughput::Bytes(384))
+        .bench_function(BenchmarkId::new("ours", "ffdhe3072"), |b| {
+            b.iter(|| Ephemeral::generate(&mut rng).agree(black_box(&peer)))
+        });
     kem_in::<{ U2048::LIMBS }>(c, 2048);
     kem_in::<{ U3072::LIMBS }>(c, 3072);
     kem_in::<{ U4096::LIMBS }>(c, 4096);

@@ -1,7 +1,11 @@
 //! Instruction counts under callgrind, which the noise of a machine does not change. A count more than 5 % over its budget in
 //! `instructions.toml` fails the run; docs/benchmarks.md says how to raise a budget on purpose.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench that cannot set itself up has nothing to measure")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot set itself up has nothing to measure"
+)]
 #![expect(missing_docs, unused_qualifications, reason = "gungraun's macros write such code")]
 
 use std::hint::black_box;
@@ -97,5 +101,8 @@ fn frame_decode_256((mut reader, frame): (FrameReader, Vec<u8>)) -> (Option<Fram
     (reader.next_frame().unwrap(), reader)
 }
 
-library_benchmark_group!(name = counts, benchmarks = [sign, verify, kem_one_side, seal_256, frame_decode_256]);
+library_benchmark_group!(
+    name = counts,
+    benchmarks = [sign, verify, kem_one_side, seal_256, frame_decode_256]
+);
 main!(library_benchmark_groups = counts);

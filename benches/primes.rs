@@ -6,7 +6,9 @@ use benches::{
     cpu_time::{CpuTime, criterion},
     groups,
 };
-use criterion::{BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 use crypto_bigint::{RandomBits, RandomMod, U256, U512, U1024, UnsignedWithMontyForm};
 use crypto_primes::{Flavor, random_prime};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -69,7 +71,10 @@ fn safe_prime(
     work: impl FnMut(&mut criterion::Bencher<'_, CpuTime>),
 ) {
     let mut group = c.benchmark_group("safe prime");
-    group.sample_size(10).sampling_mode(SamplingMode::Flat).throughput(Throughput::Bytes(u64::from(bits / 8)));
+    group
+        .sample_size(10)
+        .sampling_mode(SamplingMode::Flat)
+        .throughput(Throughput::Bytes(u64::from(bits / 8)));
     group.bench_function(BenchmarkId::new(by, format!("{bits} bits")), work);
 }
 

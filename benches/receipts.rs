@@ -36,8 +36,9 @@ fn receipts(c: &mut Criterion<CpuTime>) {
         let messages = vec![&message[..]; count];
         let signatures: Vec<_> =
             receipts().map(|(_, s)| ed25519_dalek::Signature::from_bytes(&s.to_bytes())).collect();
-        let keys: Vec<_> =
-            receipts().map(|(k, _)| ed25519_dalek::VerifyingKey::from_bytes(&k.to_bytes()).unwrap()).collect();
+        let keys: Vec<_> = receipts()
+            .map(|(k, _)| ed25519_dalek::VerifyingKey::from_bytes(&k.to_bytes()).unwrap())
+            .collect();
         group.bench_function(BenchmarkId::new("in a batch", count), |b| {
             b.iter(|| ed25519_dalek::verify_batch(&messages, &signatures, &keys).unwrap());
         });

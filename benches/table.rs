@@ -4,7 +4,9 @@
 //! cargo bench -p benches --bench table                     the table, as Markdown
 //! cargo bench -p benches --bench table -- --json           as JSON
 //! cargo bench -p benches --bench table -- --write          as docs/benchmarks.md
-//! cargo bench -p benches --bench table -- --check [WORD]   measures the goals (those that contain WORD); exit code 1: a miss
+//! cargo bench -p benches --bench table -- --check [WORD]   measures the goals that contain WORD; exit code 1: a miss
+//! cargo bench -p benches --bench table -- --accept-instructions
+//!                                                          makes the instructions counted last the budget
 //! ```
 //! Cargo passes it the arguments of criterion too, which it ignores.
 
@@ -15,7 +17,8 @@ use std::process::ExitCode;
 use benches::{
     budget,
     check::{self, Outcome},
-    table,
+    report,
+    table::{self, Table},
 };
 
 fn main() -> ExitCode {
@@ -30,11 +33,13 @@ fn main() -> ExitCode {
         print!("{}", budget::accept());
         return ExitCode::SUCCESS;
     }
-    let rows = table::read(&table::target().join("criterion"));
+    let table = Table::read(&table::target().join("criterion"));
     if has("--json") {
-        println!("{}", table::json(&rows));
+        println!("{}", table.json());
+    } else if has("--write") {
+        println!("{}", report::write(&table));
     } else {
-        println!("{}", table::markdown(&rows));
+        println!("{}", table.markdown());
     }
     ExitCode::SUCCESS
 }

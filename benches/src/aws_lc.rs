@@ -4,8 +4,8 @@
 #![expect(unsafe_code, reason = "AWS-LC is C, and aws-lc-rs does not offer bare exponentiation")]
 
 use aws_lc_sys::{
-    BIGNUM, BN_CTX, BN_CTX_free, BN_CTX_new, BN_MONT_CTX, BN_MONT_CTX_free, BN_MONT_CTX_new_for_modulus, BN_bin2bn,
-    BN_bn2bin_padded, BN_clear_free, BN_mod_exp_mont_consttime,
+    BIGNUM, BN_CTX, BN_CTX_free, BN_CTX_new, BN_MONT_CTX, BN_MONT_CTX_free, BN_MONT_CTX_new_for_modulus,
+    BN_bin2bn, BN_bn2bin_padded, BN_clear_free, BN_mod_exp_mont_consttime,
 };
 
 /// One exponentiation, to be run again and again. All pointers are its own, valid until it is dropped, and not shared.

@@ -52,7 +52,8 @@ fn counted(run: &Path) -> Option<(String, u64)> {
 pub fn accept() -> String {
     let (before, after) = (committed(), measured());
     assert!(!after.is_empty(), "nothing counted yet; run: {COMMAND}");
-    let head = format!("# Instructions of one operation; a count more than {TOLERANCE_PERCENT} % over fails CI.\n");
+    let head =
+        format!("# Instructions of one operation; a count more than {TOLERANCE_PERCENT} % over fails CI.\n");
     let head = head + "# Written by: cargo bench -p benches --bench table -- --accept-instructions\n";
     fs::write(file(), head + &toml::to_string(&after).unwrap()).unwrap();
     after

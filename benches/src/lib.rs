@@ -11,10 +11,12 @@
 
 pub mod aws_lc;
 pub mod budget;
+mod catalogue;
 pub mod check;
 pub mod cpu_time;
 pub mod groups;
 pub mod lab;
 pub mod parties;
 pub mod reference;
+pub mod report;
 pub mod table;
