@@ -5,13 +5,14 @@ mod print;
 
 use std::{
     io::{self, IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
 use host::{
-    datadir,
+    Clock,
+    datadir::{self, DataDir},
     exit::{Exit, Stop},
 };
 use protocol::{
@@ -22,12 +23,14 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use self::print::{alerts, patients, receipts, refusals, status, vitals, wearables};
 use crate::{
+    app::DATABASE,
     config::{Config, ConfigFile, parse_duration},
     control::{
         Request,
         client::{Client, Target},
     },
-    selftest,
+    keyfile, selftest,
+    store::{Store, audit::AuditEvent},
     ward::{
         event::SampleView,
         view::{AlertReport, OfferView, PatientView, RefusalView, Status, WearableView},
@@ -210,6 +213,15 @@ pub enum Verb {
         #[arg(long, value_name = "NAME|UUID-PREFIX")]
         wearable: Option<String>,
     },
+    /// Encrypt the database of a stopped gateway anew, under a fresh key.
+    RotateDatabaseKey {
+        /// The gateway's doctor.
+        #[arg(long)]
+        id: DoctorId,
+        /// The gateway's data folder.
+        #[arg(long)]
+        data_dir: Option<PathBuf>,
+    },
     /// Check all cryptography of this program against known answers, and time it; needs no running gateway.
     Selftest {
         /// Print JSON.
@@ -324,6 +336,9 @@ impl Verb {
                 let request = Request::Revoke { kind: kind.into(), name };
                 common.print(&request, |id: &String| format!("{kind} {id} is revoked")).await.map(done)
             }
+            Self::RotateDatabaseKey { id, data_dir } => {
+                rotate_database_key(&id, data_dir.as_deref()).await.map(done)
+            }
             Self::Selftest { json } => selftest::run(json),
         }
     }
@@ -331,6 +346,32 @@ impl Verb {
 
 fn done<T>(_: T) -> Exit {
     Exit::Done
+}
+
+async fn rotate_database_key(id: &DoctorId, data_dir: Option<&Path>) -> Result<(), Stop> {
+    let folder = datadir::resolve("gateway", id.as_str(), data_dir, false)?;
+    if !folder.join(DATABASE).exists() {
+        let message = format!("there is no gateway of {id} in {}", folder.display());
+        return Err(Stop::new(Exit::Usage, message));
+    }
+    let data_dir = DataDir::open(&folder)?;
+    line("Encrypting the database anew; nothing is lost if this is interrupted.");
+    let failed = |error: &dyn std::fmt::Display| Stop::new(Exit::Failed, error.to_string());
+    let doctor = id.clone();
+    let rotated = tokio::task::spawn_blocking(move || -> Result<Store, Stop> {
+        keyfile::rotate(&data_dir)?;
+        let key = keyfile::obtain(&data_dir)?.key;
+        Store::open(&data_dir.path().join(DATABASE), &key, &doctor).map_err(|error| failed(&error))
+    });
+    let store = rotated.await.map_err(|error| failed(&error))??;
+    let (doctor, now) = (id.to_string(), Clock::start().now().wall);
+    let audited = store.write(move |ledger| {
+        ledger.audit(AuditEvent::Controlled, &doctor, "", "the database has a new key", now)
+    });
+    audited.await.map_err(|error| failed(&error))?;
+    store.close().await;
+    line("Done. Only backups from before still need the old key.");
+    Ok(())
 }
 
 async fn pair(
@@ -454,6 +495,7 @@ mod tests {
             "gateway refusals",
             "gateway console",
             "gateway selftest --json",
+            "gateway rotate-database-key --id D001",
         ] {
             parsed(line);
         }

@@ -33,7 +33,7 @@ pub enum AuditEvent {
     Revoked,
     /// An alert was raised or called off.
     Alerted,
-    /// A person used the control socket or the console.
+    /// A person used the control socket, the console, or a verb that changes the data folder.
     Controlled,
     /// The storage failed or works again.
     Storage,

@@ -34,15 +34,37 @@ pub(super) fn reader(path: &Path, key: &Secret<purpose::DatabaseKey>) -> Result<
     Ok(db)
 }
 
+/// Whether the key opens the database, which is there already.
+pub(super) fn fits(path: &Path, key: &Secret<purpose::DatabaseKey>) -> Result<bool, StoreError> {
+    match open(path, key, OpenFlags::empty()) {
+        Ok(_) => Ok(true),
+        Err(StoreError::WrongKey) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Encrypts every page anew under `next`, in one transaction. Nobody else may have the database open.
+pub(super) fn rekey(
+    path: &Path,
+    present: &Secret<purpose::DatabaseKey>,
+    next: &Secret<purpose::DatabaseKey>,
+) -> Result<(), StoreError> {
+    let db = open(path, present, OpenFlags::empty())?;
+    // The write-ahead log would hold pages under both keys; the rollback journal holds those under the present one only.
+    db.pragma_update_and_check(None, "journal_mode", "DELETE", |row| match row.get_ref(0)?.as_str()? {
+        "delete" => Ok(()),
+        other => Err(rusqlite::Error::InvalidParameterName(format!("journal mode {other}"))),
+    })?;
+    db.execute_batch("PRAGMA synchronous = FULL")?;
+    pragma_key(&db, "rekey", next)
+}
+
 fn open(path: &Path, key: &Secret<purpose::DatabaseKey>, more: OpenFlags) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let db = Connection::open_with_flags(path, flags)?;
-    let mut hex = Zeroizing::new([0; 64]);
-    hex::encode_to_slice(key.expose(), &mut *hex).map_err(|_| StoreError::WrongKey)?;
-    let hex = str::from_utf8(&*hex).map_err(|_| StoreError::WrongKey)?;
     // Its own log goes to the terminal, over the console; its failures come back as errors anyway.
     db.execute_batch("PRAGMA cipher_log_level = NONE")?;
-    db.execute_batch(&Zeroizing::new(format!("PRAGMA key = \"x'{hex}'\"")))?;
+    pragma_key(&db, "key", key)?;
     // cipher_memory_security stays off: wiping and locking all of SQLite's memory, not only its keys, was measured to
     // cost three quarters of the writes per second, and the lock fails beyond `ulimit -l`.
     db.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF")?;
@@ -53,6 +75,13 @@ fn open(path: &Path, key: &Secret<purpose::DatabaseKey>, more: OpenFlags) -> Res
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => Err(StoreError::WrongKey),
         other => Ok(other.map(|()| db)?),
     }
+}
+
+fn pragma_key(db: &Connection, name: &str, key: &Secret<purpose::DatabaseKey>) -> Result<(), StoreError> {
+    let mut hex = Zeroizing::new([0; 64]);
+    hex::encode_to_slice(key.expose(), &mut *hex).map_err(|_| StoreError::WrongKey)?;
+    let hex = str::from_utf8(&*hex).map_err(|_| StoreError::WrongKey)?;
+    Ok(db.execute_batch(&Zeroizing::new(format!("PRAGMA {name} = \"x'{hex}'\"")))?)
 }
 
 #[cfg(test)]

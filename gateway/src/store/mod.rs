@@ -137,5 +137,26 @@ impl Store {
     }
 }
 
+/// Whether the key opens the database at `path`, which must be there and closed.
+///
+/// # Errors
+/// [`StoreError::Unavailable`], [`StoreError::Full`] or [`StoreError::Damaged`] if it cannot be told.
+pub fn fits(path: &Path, key: &Secret<purpose::DatabaseKey>) -> Result<bool, StoreError> {
+    cipher::fits(path, key)
+}
+
+/// Encrypts the database at `path`, which must be closed, anew under the key `next`: all of it or, after an
+/// interruption, none.
+///
+/// # Errors
+/// [`StoreError::WrongKey`]; [`StoreError::Full`] or [`StoreError::Unavailable`], and the present key goes on fitting.
+pub fn rekey(
+    path: &Path,
+    present: &Secret<purpose::DatabaseKey>,
+    next: &Secret<purpose::DatabaseKey>,
+) -> Result<(), StoreError> {
+    cipher::rekey(path, present, next)
+}
+
 #[cfg(test)]
 mod tests;

@@ -175,3 +175,34 @@ fn a_full_disk_is_said_loudly_loses_nothing_acknowledged_and_is_over_when_there_
     let stored = ward.ask(&["vitals", "--patient", "P001", "--last", "100000"]);
     assert!(has_no_gap(&stored) >= acknowledged(&said.lines));
 }
+
+#[test]
+fn the_database_gets_a_new_key_while_the_gateway_stands_still_and_loses_nothing() {
+    let mut ward = Ward::open();
+    let patient = ward.pair("P001", &["--acknowledge"]);
+    assert_eq!(ward.alert(&["Before the rotation"]).0, 0);
+    let folder = ward.folder();
+    let rotate = ["rotate-database-key", "--id", "D001", "--data-dir", folder.to_str().unwrap()];
+    ward.verb(&rotate).ended(69, &["in use by another running program"]);
+
+    let old = fs::read(folder.join("database.key")).unwrap();
+    ward.gateway().signal("TERM");
+    ward.take_gateway().end().ended(0, &[]);
+    ward.spot.run("gateway", &rotate).ended(0, &[]);
+    let new = fs::read(folder.join("database.key")).unwrap();
+    assert_ne!(new, old);
+    assert_eq!(fs::metadata(folder.join("database.key")).unwrap().permissions().mode() & 0o777, 0o600);
+
+    ward.start();
+    assert_eq!(ward.ask(&["alerts"])[0]["text"], "Before the rotation");
+    patient.wait_until("the session after the rotation", |lines| {
+        (lines.iter().filter(|line| line["event"] == "session").count() >= 2).then_some(())
+    });
+    assert_eq!(ward.alert(&["After the rotation"]).0, 0);
+    ward.gateway().signal("TERM");
+    ward.take_gateway().end().ended(0, &[]);
+    fs::write(folder.join("database.key"), old).unwrap();
+    ward.spot
+        .run("gateway", &["--id", "D001", "--headless", "--data-dir", folder.to_str().unwrap()])
+        .ended(78, &["key"]);
+}
