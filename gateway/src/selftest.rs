@@ -90,7 +90,7 @@ fn check(suites: &[Suite], out: &mut impl Write) -> Report {
     let clock = Clock::start();
     let width = |text: fn(&Suite) -> &'static str| suites.iter().map(text).map(str::len).max().unwrap_or(0);
     let widths = [width(|suite| suite.name), width(|suite| suite.origin), width(|suite| suite.used_for)];
-    let heads = ["PRIMITIVE", "VECTORS", "RUN", "SKIPPED", "MS", "USED FOR", "BYTES"];
+    let heads = ["PRIMITIVE", "VECTORS", "RUN", "SKIP", "MS", "USED FOR", "BYTES"];
     say(out, &row(widths, heads));
     let suites: Vec<_> = suites
         .iter()
@@ -138,7 +138,7 @@ fn row(widths: [usize; 3], cells: [&str; 7]) -> String {
     let [name, origin, run, skipped, ms, used_for, sizes] = cells;
     let [of_name, of_origin, of_use] = widths;
     let row = format!(
-        "{name:<of_name$}  {origin:<of_origin$}  {run:>5}  {skipped:>7}  {ms:>7}  {used_for:<of_use$}  {sizes}"
+        "{name:<of_name$}  {origin:<of_origin$}  {run:>5}  {skipped:>4}  {ms:>7}  {used_for:<of_use$}  {sizes}"
     );
     row.trim_end().into()
 }
