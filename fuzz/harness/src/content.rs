@@ -139,7 +139,8 @@ fn receipts() -> SigningKey {
     SigningKey::from_secret(&Secret::new([18; 32]))
 }
 
-fn alert() -> Alert {
+/// An alert of the gateway.
+pub(crate) fn alert() -> Alert {
     let draft = Draft {
         id: AlertId::new(NOW.wall, [9; 10]),
         sequence: 1,

@@ -11,6 +11,8 @@
 )]
 
 mod content;
+mod conversation;
+mod files;
 mod fixture;
 mod frames;
 mod keys;
@@ -19,11 +21,14 @@ mod messages;
 mod pairing;
 mod records;
 mod seeds;
+mod text;
 mod uplink;
+mod ward;
 
 pub use self::{
-    content::content, frames::frames, keys::keys, login::login, messages::messages, pairing::pairing,
-    records::records, seeds::seeds, uplink::uplink,
+    content::content, conversation::conversation, files::files, frames::frames, keys::keys, login::login,
+    messages::messages, pairing::pairing, records::records, seeds::seeds, text::text, uplink::uplink,
+    ward::ward,
 };
 
 /// A target: takes any bytes, panics on a broken property.
@@ -32,11 +37,15 @@ pub type Target = fn(&[u8]);
 /// Every target by its name, which is also the name of its fuzz target and of its corpus folder.
 pub const TARGETS: &[(&str, Target)] = &[
     ("content", content),
+    ("conversation", conversation),
+    ("files", files),
     ("frames", frames),
     ("keys", keys),
     ("login", login),
     ("messages", messages),
     ("pairing", pairing),
     ("records", records),
+    ("text", text),
     ("uplink", uplink),
+    ("ward", ward),
 ];

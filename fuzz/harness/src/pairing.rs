@@ -75,7 +75,7 @@ fn pair_reply(kind: ClientKind, bytes: &[u8]) {
     let (gateway, genuine) = answered(kind, said);
     match state.handle_reply(bytes, &mut rng(3)) {
         Ok((_, enrol)) => {
-            assert_eq!(gateway.open(&enrol).is_ok(), bytes == genuine, "keys agreed with somebody else")
+            assert_eq!(gateway.open(&enrol).is_ok(), bytes == genuine, "keys agreed with somebody else");
         }
         Err(fault) => assert_ne!(bytes, genuine, "the genuine PAIR_REPLY was refused: {fault}"),
     }

@@ -178,7 +178,7 @@ impl Session {
             Operation::Inject(..) => {}
             Operation::Deliver(to, messages) => self.deliver(to, messages, usize::MAX),
             Operation::DeliverIn(to, messages, piece) => {
-                self.deliver(to, messages, usize::from(piece).max(1))
+                self.deliver(to, messages, usize::from(piece).max(1));
             }
         }
     }
@@ -227,7 +227,7 @@ impl Session {
             match event {
                 gateway::Event::Vitals(batch) => self.to_gateway.accepted.push(batch.last().unwrap().0),
                 gateway::Event::Closed(_) | gateway::Event::Disconnected(_) => {
-                    assert!(self.gateway.is_closed())
+                    assert!(self.gateway.is_closed());
                 }
                 _ => assert!(!self.to_gateway.numbered, "something that nobody said"),
             }

@@ -4,20 +4,37 @@ use std::{fs, path::Path};
 
 use protocol::{frame::HEADER_LEN, testkit::wire::CODECS};
 
-use crate::{content, keys, login, pairing};
+use rand_chacha::rand_core::Rng;
 
-/// The seeds of a target; empty for one that needs none.
+use crate::{content, files, fixture::rng, keys, login, pairing, text};
+
+/// The seeds of a target.
 #[must_use]
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "content" => content::genuine(),
+        "files" => files::genuine(),
         "frames" => frames(),
         "keys" => keys::genuine(),
         "login" => login::genuine(),
         "messages" => messages(),
         "pairing" => pairing::genuine(),
-        _ => Vec::new(),
+        "text" => text::genuine(),
+        _ => fates(),
     }
+}
+
+/// Lists of operations of any kind, short and long.
+fn fates() -> Vec<Vec<u8>> {
+    let mut rng = rng(1);
+    let lengths = [8, 16, 32, 64, 128, 256, 256, 256];
+    lengths
+        .map(|length| {
+            let mut bytes = vec![0; length];
+            rng.fill_bytes(&mut bytes);
+            bytes
+        })
+        .into()
 }
 
 /// Each pinned frame alone, and all of them, for each limit, in one piece and in several.

@@ -65,7 +65,8 @@ fn ids(text: &str) {
     if let Ok(id) = text.parse::<PatientId>() {
         assert_eq!(id.to_string(), text);
         assert_eq!(text.parse::<DoctorId>().unwrap().as_str(), text);
-        let is_file_name = !text.contains('/') && text != "." && text != ".." && (1..=32).contains(&text.len());
+        let is_file_name =
+            !text.contains('/') && text != "." && text != ".." && (1..=32).contains(&text.len());
         assert!(is_file_name, "an id that names another folder");
         assert_eq!(ClientId::Patient(id).to_string(), text);
     }
@@ -124,7 +125,8 @@ pub(crate) fn genuine() -> Vec<Vec<u8>> {
         r#"{"verb":"vitals","patient":"P001","last":10}"#,
         r#"{"verb":"revoke","kind":"wearable","name":"W001"}"#,
     ];
-    let texts = [(0, config), (1, "500ms"), (1, "24h"), (2, "127.0.0.1:7300"), (2, "[::1]:7300"), (3, "P001")];
+    let texts =
+        [(0, config), (1, "500ms"), (1, "24h"), (2, "127.0.0.1:7300"), (2, "[::1]:7300"), (3, "P001")];
     let more = [(3, "f47ac10b-58cc-4372-a567-0e02b2c3d479"), (4, "abc-def-gh2"), (4, "-")];
     let replies = [r#"{"done":{"a":1}}"#, r#"{"refused":{"exit":1,"message":"no"}}"#];
     let mut seeds: Vec<Vec<u8>> = Vec::new();
@@ -132,7 +134,10 @@ pub(crate) fn genuine() -> Vec<Vec<u8>> {
     texts.iter().chain(&more).for_each(|(which, text)| add(*which, text.as_bytes()));
     requests.iter().for_each(|text| add(5, text.as_bytes()));
     replies.iter().for_each(|text| add(6, text.as_bytes()));
-    add(7, br#"{"event":"listening","patients":"a","wearables":"b","doctor":"c","gateway":"d","data_dir":"e"}"#);
+    add(
+        7,
+        br#"{"event":"listening","patients":"a","wearables":"b","doctor":"c","gateway":"d","data_dir":"e"}"#,
+    );
     add(8, &recording);
     seeds
 }
