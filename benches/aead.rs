@@ -18,11 +18,13 @@ const SIZES: [usize; 4] = [64, 256, 1024, 16 * 1024];
 const KEY: [u8; 32] = [1; 32];
 const NONCE: [u8; 12] = [2; 12];
 
+type Work = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// One way to seal and to open.
 struct Cipher {
     by: &'static str,
-    seal: Box<dyn Fn(&[u8]) -> Vec<u8>>,
-    open: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    seal: Work,
+    open: Work,
 }
 
 impl Cipher {

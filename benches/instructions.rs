@@ -1,11 +1,7 @@
 //! Instruction counts under callgrind, which the noise of a machine does not change. A count more than 5 % over its budget in
 //! `instructions.toml` fails the run; docs/benchmarks.md says how to raise a budget on purpose.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a bench that cannot set itself up has nothing to measure"
-)]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot set itself up has nothing to measure")]
 #![expect(missing_docs, unused_qualifications, reason = "gungraun's macros write such code")]
 
 use std::hint::black_box;

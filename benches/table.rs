@@ -51,10 +51,11 @@ fn check_goals(filter: &str, as_json: bool) -> ExitCode {
         }
     });
     if as_json {
-        println!("{}", serde_json::json!(outcomes));
+        println!("{}", check::json(&outcomes));
     }
     if filter.is_empty() {
         check::save(&outcomes);
     }
-    if outcomes.iter().all(Outcome::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let met = !outcomes.is_empty() && outcomes.iter().all(Outcome::is_met);
+    if met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     cpu_time,
@@ -57,6 +57,17 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// The outcomes with their verdicts, for programs.
+#[must_use]
+pub fn json(outcomes: &[Outcome]) -> Value {
+    let row = |Outcome { goal, measured, limit, unit, detail }: &Outcome| {
+        json!({
+            "goal": goal, "measured": measured, "limit": limit, "unit": unit, "detail": detail, "met": measured <= limit,
+        })
+    };
+    outcomes.iter().map(row).collect()
+}
+
 fn file() -> PathBuf {
     table::target().join("benches/goals.json")
 }
@@ -64,7 +75,7 @@ fn file() -> PathBuf {
 /// Keeps the outcomes for the document.
 pub fn save(outcomes: &[Outcome]) {
     fs::create_dir_all(file().parent().unwrap()).unwrap();
-    fs::write(file(), json!(outcomes).to_string()).unwrap();
+    fs::write(file(), serde_json::to_vec(outcomes).unwrap()).unwrap();
 }
 
 /// What was kept last, and when.
