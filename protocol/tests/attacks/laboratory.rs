@@ -75,8 +75,8 @@ fn attack_5_the_gateway_is_no_oracle_for_the_secrets_of_others() {
     assert_eq!(stopped_by(&EACH, Rules::default(), works), ["confirms", "fresh shares", "proves secret"]);
 }
 
-/// Ours has nothing to decrypt: a share that is sent again meets a fresh one of the gateway, and what it then seals only
-/// the owner of the first share could open.
+/// Ours has nothing to decrypt: a share that is sent again meets a fresh one of the gateway, and only the owner of the
+/// first share could open what is then sealed.
 #[test]
 fn attack_5_no_recorded_conversation_makes_our_gateway_seal_anything_for_its_thief() {
     let mut clinic = Clinic::new(17);
