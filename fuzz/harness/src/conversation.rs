@@ -14,7 +14,7 @@ use protocol::{
     alert::{Alert, Receipt, Stage},
     credential::{ClientIdentity, ClientKind, LoginKey},
     endpoint::client::{ClientEndpoint, Event},
-    frame::{HEADER_LEN, MAX_BODY},
+    frame::{self, HEADER_LEN, MAX_BODY, MAX_BODY_BEFORE_LOGIN},
     handshake::resume::Ticket,
     id::{AlertId, BootId, ClientId, PatientId, Seq},
     message::{Farewell, FromClient},
@@ -38,99 +38,42 @@ enum To {
     Client,
 }
 
-/// What happens. Numbers are reduced to what exists.
+/// A client's wire in one direction.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+struct Wire {
+    who: u8,
+    to: To,
+}
+
+/// What happens. Numbers are reduced to what exists; a client is a number.
 #[derive(Debug, Arbitrary)]
 enum Operation {
-    Connect {
-        who: u8,
-    },
-    LogIn {
-        who: u8,
-    },
-    Deliver {
-        who: u8,
-        to: To,
-        messages: u8,
-    },
-    DeliverPart {
-        who: u8,
-        to: To,
-        bytes: u8,
-    },
+    Connect(u8),
+    LogIn(u8),
+    Deliver(Wire, u8),
+    DeliverPart(Wire, u8),
     Settle,
-    Swap {
-        who: u8,
-        to: To,
-    },
-    Duplicate {
-        who: u8,
-        to: To,
-    },
-    Flip {
-        who: u8,
-        to: To,
-        bit: u16,
-    },
-    Drop {
-        who: u8,
-        to: To,
-    },
-    Reflect {
-        who: u8,
-        to: To,
-    },
-    Cross {
-        from: u8,
-        who: u8,
-        to: To,
-    },
-    Replay {
-        who: u8,
-        to: To,
-        which: u8,
-    },
-    MakeUp {
-        who: u8,
-        to: To,
-        opcode: u8,
-        body: Vec<u8>,
-    },
-    Inject {
-        who: u8,
-        to: To,
-        bytes: Vec<u8>,
-    },
+    Swap(Wire),
+    Duplicate(Wire),
+    Flip(Wire, u16),
+    Drop(Wire),
+    Reflect(Wire),
+    Cross(Wire, u8),
+    Replay(Wire, u8),
+    MakeUp(Wire, u8, Vec<u8>),
+    Inject(Wire, Vec<u8>),
+    /// The beginning of a frame, far longer than the input.
+    Flood(Wire, u16, u8),
     /// Sealed with the session's own keys.
-    Misuse {
-        who: u8,
-        to: To,
-        opcode: u8,
-        body: Vec<u8>,
-    },
-    Pass {
-        ms: u16,
-    },
-    Cut {
-        who: u8,
-    },
-    Leave {
-        who: u8,
-    },
-    Measure {
-        samples: u8,
-    },
-    Raise {
-        selected: Option<u8>,
-    },
-    Acknowledge {
-        who: u8,
-    },
-    Revoke {
-        who: u8,
-    },
-    Enrol {
-        who: u8,
-    },
+    Misuse(Wire, u8, Vec<u8>),
+    Pass(u16),
+    Cut(u8),
+    Leave(u8),
+    Measure(u8),
+    Raise(Option<u8>),
+    Acknowledge(u8),
+    Revoke(u8),
+    Enrol(u8),
     CrashGateway,
 }
 
@@ -226,94 +169,95 @@ impl World {
         usize::from(number) % self.clients.len()
     }
 
-    /// A message on a wire, and the wire.
-    fn wire(&mut self, who: u8, to: To) -> Option<&mut VecDeque<Vec<u8>>> {
+    /// A wire with something on it.
+    fn wire(&mut self, Wire { who, to }: Wire) -> Option<&mut VecDeque<Vec<u8>>> {
         let who = self.who(who);
         self.clients[who].talk.as_mut().map(|talk| talk.wire(to)).filter(|wire| !wire.is_empty())
     }
 
     fn apply(&mut self, operation: Operation) {
         match operation {
-            Operation::Connect { who } => self.connect(self.who(who)),
-            Operation::LogIn { who } => {
+            Operation::Connect(who) => self.connect(self.who(who)),
+            Operation::LogIn(who) => {
                 let who = self.who(who);
                 self.clients[who].ticket = None;
                 self.connect(who);
             }
-            Operation::Deliver { who, to, messages } => {
-                self.deliver(self.who(who), to, 1 + usize::from(messages % 4));
+            Operation::Deliver(wire, messages) => {
+                self.deliver(self.who(wire.who), wire.to, 1 + usize::from(messages % 4));
             }
-            Operation::DeliverPart { who, to, bytes } => {
-                if let Some(wire) = self.wire(who, to) {
-                    let first = wire.pop_front().unwrap_or_default();
+            Operation::DeliverPart(wire, bytes) => {
+                if let Some(messages) = self.wire(wire) {
+                    let first = messages.pop_front().unwrap_or_default();
                     let (part, rest) = first.split_at(usize::from(bytes) % first.len().max(1));
-                    wire.push_front(rest.to_vec());
-                    wire.push_front(part.to_vec());
-                    self.deliver(self.who(who), to, 1);
+                    messages.push_front(rest.to_vec());
+                    messages.push_front(part.to_vec());
+                    self.deliver(self.who(wire.who), wire.to, 1);
                 }
             }
             Operation::Settle => self.settle(),
-            Operation::Swap { who, to } => {
-                if let Some(wire) = self.wire(who, to).filter(|wire| wire.len() > 1) {
-                    wire.swap(0, 1);
+            Operation::Swap(wire) => {
+                if let Some(messages) = self.wire(wire).filter(|messages| messages.len() > 1) {
+                    messages.swap(0, 1);
                 }
             }
-            Operation::Duplicate { who, to } => {
-                if let Some(wire) = self.wire(who, to) {
-                    wire.push_front(wire[0].clone());
+            Operation::Duplicate(wire) => {
+                if let Some(messages) = self.wire(wire) {
+                    messages.push_front(messages[0].clone());
                 }
             }
-            Operation::Flip { who, to, bit } => {
-                if let Some(wire) = self.wire(who, to) {
-                    let at = usize::from(bit / 8) % wire[0].len();
-                    wire[0][at] ^= 1 << (bit % 8);
+            Operation::Flip(wire, bit) => {
+                if let Some(messages) = self.wire(wire) {
+                    let at = usize::from(bit / 8) % messages[0].len();
+                    messages[0][at] ^= 1 << (bit % 8);
                 }
             }
-            Operation::Drop { who, to } => {
-                if let Some(wire) = self.wire(who, to) {
-                    wire.pop_front();
+            Operation::Drop(wire) => drop(self.wire(wire).and_then(VecDeque::pop_front)),
+            Operation::Reflect(wire) => {
+                let back = if wire.to == To::Gateway { To::Client } else { To::Gateway };
+                if let Some(message) = self.wire(wire).map(|messages| messages[0].clone()) {
+                    self.put(Wire { to: back, ..wire }, message);
                 }
             }
-            Operation::Reflect { who, to } => {
-                let back = if to == To::Gateway { To::Client } else { To::Gateway };
-                if let Some(message) = self.wire(who, to).map(|wire| wire[0].clone()) {
-                    self.put(self.who(who), back, message);
+            Operation::Cross(wire, who) => {
+                if let Some(message) = self.wire(wire).map(|messages| messages[0].clone()) {
+                    self.put(Wire { who, ..wire }, message);
                 }
             }
-            Operation::Cross { from, who, to } => {
-                if let Some(message) = self.wire(from, to).map(|wire| wire[0].clone()) {
-                    self.put(self.who(who), to, message);
-                }
-            }
-            Operation::Replay { who, to, which } => {
+            Operation::Replay(wire, which) => {
                 if let Some(which) = usize::from(which).checked_rem(self.recorded.len()) {
-                    self.put(self.who(who), to, self.recorded[which].clone());
+                    self.put(wire, self.recorded[which].clone());
                 }
             }
-            Operation::MakeUp { who, to, opcode, body } => {
+            Operation::MakeUp(wire, opcode, body) => {
                 let body = &body[..body.len().min(MAX_MADE_UP)];
-                self.put(self.who(who), to, protocol::frame::encode(any_opcode(opcode), body));
+                self.put(wire, frame::encode(any_opcode(opcode), body));
             }
-            Operation::Inject { who, to, bytes } => self.put(self.who(who), to, bytes),
-            Operation::Misuse { who, to, opcode, body } => {
-                self.misuse(self.who(who), to, any_opcode(opcode), &body[..body.len().min(MAX_MADE_UP)]);
+            Operation::Inject(wire, bytes) => self.put(wire, bytes),
+            Operation::Flood(wire, announced, kib) => {
+                let mut flood = frame::encode(Opcode::Heartbeat, &vec![0; usize::from(kib) * 1024]);
+                flood.splice(..4, u32::from(announced).to_be_bytes());
+                self.put(wire, flood);
             }
-            Operation::Pass { ms } => self.pass(Duration::from_millis(ms.into())),
-            Operation::Cut { who } => self.cut(self.who(who)),
-            Operation::Leave { who } => {
+            Operation::Misuse(wire, opcode, body) => {
+                self.misuse(wire, any_opcode(opcode), &body[..body.len().min(MAX_MADE_UP)]);
+            }
+            Operation::Pass(ms) => self.pass(Duration::from_millis(ms.into())),
+            Operation::Cut(who) => self.cut(self.who(who)),
+            Operation::Leave(who) => {
                 let (who, now) = (self.who(who), self.now);
                 if let Some(talk) = &mut self.clients[who].talk {
                     talk.endpoint.disconnect(Farewell::EndedByPatient, now);
                 }
             }
-            Operation::Measure { samples } => self.measure(usize::from(samples % 8) + 1),
-            Operation::Raise { selected } => drop(self.raise(selected)),
-            Operation::Acknowledge { who } => self.acknowledge(self.who(who)),
-            Operation::Revoke { who } => {
+            Operation::Measure(samples) => self.measure(usize::from(samples % 8) + 1),
+            Operation::Raise(selected) => drop(self.raise(selected)),
+            Operation::Acknowledge(who) => self.acknowledge(self.who(who)),
+            Operation::Revoke(who) => {
                 let id = self.clients[self.who(who)].identity.id.clone();
                 self.gateway.revoke(&id, self.now, &mut self.rng);
             }
-            Operation::Enrol { who } => self.enrol(self.who(who)),
+            Operation::Enrol(who) => self.enrol(self.who(who)),
             Operation::CrashGateway => {
                 self.gateway.crash();
                 (0..self.clients.len()).for_each(|who| self.clients[who].talk = None);
@@ -404,6 +348,7 @@ impl World {
             Event::VitalsAcked(seq) if !client.talk.as_ref().is_some_and(|talk| talk.misled) => {
                 client.unsent.retain(|unsent| *unsent > seq);
                 client.acknowledged = client.acknowledged.max(Some(seq));
+                self.send_vitals(who);
             }
             Event::Established { .. } => self.send_vitals(who),
             Event::Closed(_) | Event::Disconnected(_) => {
@@ -413,7 +358,8 @@ impl World {
         }
     }
 
-    fn put(&mut self, who: usize, to: To, message: Vec<u8>) {
+    fn put(&mut self, Wire { who, to }: Wire, message: Vec<u8>) {
+        let who = self.who(who);
         if let Some(talk) = &mut self.clients[who].talk
             && !message.is_empty()
         {
@@ -453,7 +399,8 @@ impl World {
         }
     }
 
-    fn misuse(&mut self, who: usize, to: To, opcode: Opcode, body: &[u8]) {
+    fn misuse(&mut self, Wire { who, to }: Wire, opcode: Opcode, body: &[u8]) {
+        let who = self.who(who);
         let Some(talk) = &mut self.clients[who].talk else { return };
         match to {
             To::Gateway => talk.endpoint.say_bytes(opcode, body, self.now).unwrap(),
@@ -541,7 +488,7 @@ impl World {
             members.into_iter().all(|id| store.roster.contains_key(&ClientId::Patient(id))),
             "a stranger is a member"
         );
-        assert!(self.gateway.buffered().all(|bytes| bytes <= HEADER_LEN + MAX_BODY));
+        assert!(self.gateway.buffered().all(is_bounded), "a client makes the gateway keep more than a frame");
         assert!(store.rows.values().all(|stored| *stored == 1), "a sample stored twice");
         for client in &self.clients {
             match &client.identity.id {
@@ -561,7 +508,8 @@ impl World {
                 }
             }
             if let Some(talk) = client.talk.as_ref().filter(|talk| !talk.endpoint.is_closed()) {
-                assert!(talk.endpoint.buffered() <= HEADER_LEN + MAX_BODY);
+                let kept = (talk.endpoint.is_established(), talk.endpoint.buffered());
+                assert!(is_bounded(kept), "the gateway makes a client keep more than a frame");
             }
         }
     }
@@ -596,6 +544,10 @@ impl World {
             assert_eq!(sees, id.kind() == ClientKind::Patient, "{id} is not alerted");
         }
     }
+}
+
+fn is_bounded((is_established, kept): (bool, usize)) -> bool {
+    kept <= HEADER_LEN + if is_established { MAX_BODY } else { MAX_BODY_BEFORE_LOGIN }
 }
 
 fn record(recorded: &mut Vec<Vec<u8>>, bytes: &[u8]) {

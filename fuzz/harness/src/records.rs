@@ -10,7 +10,7 @@ use protocol::{
         client::{self, ClientEndpoint},
         gateway::{self, GatewayEndpoint, Next, Work},
     },
-    frame::{HEADER_LEN, MAX_BODY},
+    frame::{self, HEADER_LEN, MAX_BODY},
     handshake::resume::{ResumeRecord, Ticket},
     id::{BootId, Seq},
     message::{FromClient, FromGateway},
@@ -37,7 +37,9 @@ enum To {
 enum Operation {
     Say(To),
     SayBytes(To, u8, Vec<u8>),
-    Pass { minutes: u8 },
+    Pass {
+        minutes: u8,
+    },
     Flip(To, u8, u16),
     Cut(To, u8, u16),
     Drop(To, u8),
@@ -45,6 +47,8 @@ enum Operation {
     Swap(To, u8, u8),
     Reflect(To, u8),
     Inject(To, Vec<u8>),
+    /// The beginning of a frame, far longer than the input.
+    Flood(To, u16, u8),
     Deliver(To, u8),
     DeliverIn(To, u8, u8),
 }
@@ -176,6 +180,12 @@ impl Session {
                 self.direction(to).wire.push_back(bytes);
             }
             Operation::Inject(..) => {}
+            Operation::Flood(to, announced, kib) => {
+                let mut flood = frame::encode(Opcode::Vitals, &vec![0; usize::from(kib) * 1024]);
+                flood.splice(..4, u32::from(announced).to_be_bytes());
+                self.direction(to).honest = false;
+                self.direction(to).wire.push_back(flood);
+            }
             Operation::Deliver(to, messages) => self.deliver(to, messages, usize::MAX),
             Operation::DeliverIn(to, messages, piece) => {
                 self.deliver(to, messages, usize::from(piece).max(1));

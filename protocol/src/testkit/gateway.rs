@@ -396,9 +396,10 @@ impl SimGateway {
         self.transmit(id);
     }
 
-    /// Bytes that the endpoint of each connection keeps.
-    pub fn buffered(&self) -> impl Iterator<Item = usize> {
-        self.running.iter().flat_map(|r| r.lines.values()).map(|line| line.endpoint.buffered())
+    /// For each connection: whether a session is established on it, and how many bytes its endpoint keeps.
+    pub fn buffered(&self) -> impl Iterator<Item = (bool, usize)> {
+        let lines = self.running.iter().flat_map(|running| running.lines.values());
+        lines.map(|line| (line.endpoint.is_established(), line.endpoint.buffered()))
     }
 
     /// The ENC_MSG frame that any member could make, since it holds the group key: the seal is right, whoever signed
