@@ -85,9 +85,9 @@ faster than it. *ours* is the product's code with the feature `aws-lc`; *textboo
 were not its own, and like the lab's, not safe. The last column quotes what the source document printed. It names no machine
 and no sizes, so it is not compared with anything.
 
-Safe primes depend on luck: crypto-primes works through ten fixed seeds, num-primes brings its own randomness and its
-\"n-bit\" primes may be shorter; at 512 bits one took it 19 s. A batch of receipts is checked by dalek's `verify_batch`, which
-is more lenient than the product's strict check.
+Safe primes depend on luck: crypto-primes works through ten fixed seeds; num-primes brings its own randomness, its \"n-bit\"
+primes may be shorter, and beyond 256 bits it takes too long to be here. A batch of receipts is checked by dalek's
+`verify_batch`, which is more lenient than the product's strict check.
 ";
 
 fn instructions() -> String {
