@@ -77,13 +77,15 @@ of three repeats. The exponentiations are AWS-LC's own `BN_mod_exp_mont_consttim
 const TABLES: &str = "\
 ## Times
 
-`cargo bench -p benches` measures everything in about ten minutes and prints these tables;
-`cargo bench -p benches --bench table` prints them again, with `-- --json` as JSON, and `-- --save-baseline NAME` keeps a run
-to compare with. *size* is what travels: of a key, signature, share or message, or of all frames. *spread* is the median
-absolute deviation. *ratio* is the median over that of the reference named beside it, if both are from one run: below 1 is
-faster than it. *ours* is the product's code with the feature `aws-lc`; *textbook* is the lab protocol's scheme in groups that
-were not its own, and like the lab's, not safe. The last column quotes what the source document printed. It names no machine
-and no sizes, so it is not compared with anything.
+`cargo bench -p benches` measures everything, most operations for two seconds each, and prints these tables;
+`cargo bench -p benches --bench table` prints them again, with `-- --json` as JSON. `cargo bench -p benches --
+--save-baseline NAME` keeps a run to compare with.
+
+*size* is what travels: of a key, signature, share or message, or of all frames. *spread* is the median absolute deviation.
+*ratio* is the median over that of the reference named beside it, if both are from one run: below 1 is faster than it. *ours*
+is the product's code with the feature `aws-lc`; *textbook* is the lab protocol's scheme in groups that were not its own, and
+like the lab's, not safe. The last column quotes what the source document printed. It names no machine and no sizes, so it is
+not compared with anything.
 
 Safe primes depend on luck: crypto-primes works through ten fixed seeds; num-primes brings its own randomness, its \"n-bit\"
 primes may be shorter, and beyond 256 bits it takes too long to be here. A batch of receipts is checked by dalek's
