@@ -6,9 +6,9 @@ use protocol::{
     alert::{Alert, Audience, Draft, Priority, Receipt, Stage, UnverifiedAlert, UnverifiedReceipt},
     frame::HEADER_LEN,
     group::{GroupMember, GroupOwner, WrappedKey},
-    id::{AlertId, PatientId, SessionId},
+    id::{AlertId, BootId, PatientId, Seq, SessionId},
     time::UnixMillis,
-    vitals::{KnownQuantity, MAX_QUANTITIES, MAX_SAMPLES, UnverifiedBatch},
+    vitals::{KnownQuantity, MAX_QUANTITIES, MAX_SAMPLES, Sample, SampleTime, UnverifiedBatch, VitalsBatch},
 };
 
 use crate::fixture::{GATEWAY, NOW, rng, select};
@@ -167,6 +167,24 @@ pub(crate) fn genuine() -> Vec<Vec<u8>> {
     let mut owner = GroupOwner::new(GATEWAY.gateway, 1, NOW.mono, &mut random);
     owner.join(&patient(), SessionId::from_bytes([1; 16]), wrap, NOW.mono, &mut random);
     let sealed = owner.seal(&alert(), NOW.mono, &mut random).unwrap();
-    let messages = [(1, alert().encode()), (2, receipt().encode()), (4, sealed.frame[HEADER_LEN..].to_vec())];
+    let batch = |seqs: [u64; 2]| VitalsBatch { previous: [0; 32], samples: seqs.map(sample).into() }.encode();
+    let messages = [
+        (0, batch([8, 9])),
+        (0, batch([8, 8])),
+        (1, alert().encode()),
+        (2, receipt().encode()),
+        (4, sealed.frame[HEADER_LEN..].to_vec()),
+    ];
     messages.into_iter().map(|(which, message)| [&[which][..], &message].concat()).collect()
+}
+
+fn sample(seq: u64) -> Sample {
+    Sample {
+        seq: Seq(seq),
+        boot: BootId(7),
+        taken: SampleTime { since_boot_ms: 1_000, wall: Some(NOW.wall) },
+        simulated: true,
+        quality: 90,
+        quantities: vec![KnownQuantity::HEART_RATE.measured(72, 0), KnownQuantity::SPO2.measured(975, -1)],
+    }
 }

@@ -55,7 +55,7 @@ enum Operation {
     Settle,
     Swap(Wire),
     Duplicate(Wire),
-    Flip(Wire, u16),
+    Alter(Wire, u16, u8),
     Drop(Wire),
     Reflect(Wire),
     Cross(Wire, u8),
@@ -206,10 +206,10 @@ impl World {
                     messages.push_front(messages[0].clone());
                 }
             }
-            Operation::Flip(wire, bit) => {
+            Operation::Alter(wire, byte, mask) => {
                 if let Some(messages) = self.wire(wire) {
-                    let at = usize::from(bit / 8) % messages[0].len();
-                    messages[0][at] ^= 1 << (bit % 8);
+                    let at = usize::from(byte) % messages[0].len();
+                    messages[0][at] ^= mask;
                 }
             }
             Operation::Drop(wire) => drop(self.wire(wire).and_then(VecDeque::pop_front)),

@@ -11,13 +11,16 @@ use crypto::{
 };
 use protocol::credential::{LoginKey, LoginVerifyingKey, Suite};
 
-use crate::fixture::{PATIENT, rng, select};
+use crate::{
+    certificate::{certificate, genuine as genuine_certificate},
+    fixture::{PATIENT, rng, select},
+};
 
 /// No bytes make a panic; what is accepted encodes to the same bytes; nothing verifies or opens but what was signed or
 /// sealed; no share gives a predictable secret.
 pub fn keys(data: &[u8]) {
     let (which, bytes) = select(data);
-    match which % 10 {
+    match which % 11 {
         0 => elgamal_key(bytes),
         1 => elgamal_signature(bytes),
         2 => kem_share(bytes),
@@ -27,7 +30,8 @@ pub fn keys(data: &[u8]) {
         6 => pake_message(bytes),
         7 => ciphertext(bytes),
         8 => tag(bytes),
-        _ => login_key(bytes),
+        9 => login_key(bytes),
+        _ => certificate(bytes),
     }
 }
 
@@ -136,6 +140,7 @@ pub(crate) fn genuine() -> Vec<Vec<u8>> {
         sealing.seal(&[2; 12], b"additional", b"plaintext").unwrap(),
         mac(&Secret::<MacKey>::new([1; 32]), "purpose", &[b"part"]).to_vec(),
         [7; 32].to_vec(),
+        genuine_certificate().to_vec(),
     ];
     (0_u8..).zip(values).map(|(which, value)| [&[which][..], &value].concat()).collect()
 }

@@ -10,6 +10,7 @@
     reason = "a broken property stops the run, and that is the whole purpose"
 )]
 
+mod certificate;
 mod content;
 mod conversation;
 mod files;

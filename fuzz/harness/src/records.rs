@@ -40,7 +40,7 @@ enum Operation {
     Pass {
         minutes: u8,
     },
-    Flip(To, u8, u16),
+    Alter(To, u8, u16, u8),
     Cut(To, u8, u16),
     Drop(To, u8),
     Duplicate(To, u8),
@@ -139,10 +139,10 @@ impl Session {
                 let passed = std::time::Duration::from_secs(60 * u64::from(minutes));
                 self.now = Now { wall: self.now.wall + passed, mono: self.now.mono + passed };
             }
-            Operation::Flip(to, at, bit) => {
+            Operation::Alter(to, at, byte, mask) => {
                 if let Some((wire, at)) = self.touch(to, at) {
-                    let byte = usize::from(bit / 8) % wire[at].len();
-                    wire[at][byte] ^= 1 << (bit % 8);
+                    let byte = usize::from(byte) % wire[at].len();
+                    wire[at][byte] ^= mask;
                 }
             }
             Operation::Cut(to, at, length) => {

@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use protocol::{frame::HEADER_LEN, testkit::wire::CODECS};
+use protocol::{
+    frame::{self, HEADER_LEN},
+    opcode::Opcode,
+    testkit::wire::CODECS,
+};
 
 use rand_chacha::rand_core::Rng;
 
@@ -42,7 +46,8 @@ fn frames() -> Vec<Vec<u8>> {
     let golden: Vec<Vec<u8>> = golden("frame");
     let small = golden.iter().filter(|frame| frame.len() < 64).cloned().collect::<Vec<_>>().concat();
     let one = golden.iter().filter(|frame| frame.len() < 1_000).cloned();
-    let streams = one.chain([small]);
+    let sizes = (0..8).flat_map(|size| frame::encode(Opcode::Heartbeat, &vec![0xaa; size])).collect();
+    let streams = one.chain([small, sizes]);
     let ways = [[0, 0].to_vec(), [1, 3, 1, 4, 7].to_vec(), [2, 2, 5, 20].to_vec()];
     streams.zip(ways.iter().cycle()).map(|(stream, way)| [&way[..], &stream].concat()).collect()
 }

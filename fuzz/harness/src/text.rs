@@ -9,9 +9,15 @@ use gateway::{
     ward::event::WardEvent,
 };
 use host::command_line::{GivenCode, parse_address, read_code};
-use protocol::id::{AlertId, ClientId, DeviceId, DoctorId, PatientId};
+use protocol::{
+    id::{AlertId, BootId, ClientId, DeviceId, DoctorId, PatientId, Seq},
+    vitals::{Sample, SampleTime, UnverifiedBatch, VitalsBatch},
+};
 use serde::{Serialize, de::DeserializeOwned};
-use wearable::recording::{Kind, Recording};
+use wearable::{
+    recording::{Kind, Recording, Scenario},
+    sampling::{Patient, quality, quantities},
+};
 
 use crate::fixture::select;
 
@@ -107,15 +113,35 @@ fn recording(bytes: &[u8]) {
     for field in [recording.title(), recording.origin(), recording.licence()] {
         assert!(text.contains(field));
     }
+    // What the firmware makes of any signal, the gateway takes.
+    let mut patient = Patient::new(Some(recording), Scenario::Normal, 1).unwrap();
+    for second in 1..=12 {
+        let step = patient.next_second().expect("a replay that repeats");
+        let sample = Sample {
+            seq: Seq(second),
+            boot: BootId(1),
+            taken: SampleTime { since_boot_ms: 1_000 * second, wall: None },
+            simulated: true,
+            quality: quality(&step),
+            quantities: quantities(&step),
+        };
+        let batch = VitalsBatch { previous: [0; 32], samples: vec![sample] };
+        assert_eq!(UnverifiedBatch::decode(&batch.encode()).unwrap().verify(), Ok(batch));
+    }
 }
 
 /// One example of each, with its selector: seeds.
 pub(crate) fn genuine() -> Vec<Vec<u8>> {
     let config = "listen = \"127.0.0.1:7300\"\nwearable_listen = \"[::1]:7301\"\nclock_tolerance = \"30s\"\n\
                   require_post_quantum = true\n";
-    let header = "vitalward-recording 1\ntitle: a\norigin: b\nlicence: c\nkind: ppg\nrate-hz: 25\nzero: 0\nstep: 1\n\
-                  samples: 250\n\n";
-    let recording = [header.as_bytes(), &[1; 500]].concat();
+    let recording = |kind: &str, rate: usize, signal: [u8; 4]| {
+        let header = format!(
+            "vitalward-recording 1\ntitle: a\norigin: b\nlicence: c\nkind: {kind}\nrate-hz: {rate}\nzero: 0\nstep: 1\n\
+             samples: {}\n\n",
+            10 * rate
+        );
+        [header.as_bytes(), &signal.repeat(5 * rate)].concat()
+    };
     let requests = [
         r#"{"verb":"status"}"#,
         r#"{"verb":"alerts","limit":3}"#,
@@ -138,6 +164,7 @@ pub(crate) fn genuine() -> Vec<Vec<u8>> {
         7,
         br#"{"event":"listening","patients":"a","wearables":"b","doctor":"c","gateway":"d","data_dir":"e"}"#,
     );
-    add(8, &recording);
+    add(8, &recording("ppg", 26, [1, 1, 9, 0]));
+    add(8, &recording("ecg", 100, [1, 0, 255, 127]));
     seeds
 }

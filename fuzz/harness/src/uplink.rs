@@ -120,6 +120,12 @@ impl Device {
             assert!(!self.sound || samples.windows(2).all(|pair| pair[0].seq < pair[1].seq));
             self.sent.extend(batch.last());
         }
+        let mut entries = self.uplink.entries();
+        if let (true, Some(Entry::Base { formed, .. })) = (self.sound, entries.next())
+            && entries.any(|entry| matches!(entry, Entry::Formed(_)))
+        {
+            assert!(self.sent.contains(&formed), "a batch was not handed out");
+        }
     }
 
     fn acknowledge(&mut self, seq: Seq) {

@@ -19,8 +19,14 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-/// Targets whose runs take tens of milliseconds: whole wards, with pairings and full ElGamal logins.
-const SLOW: &[&str] = &["ward"];
+/// How many altered and random inputs a target gets: fewer where a run takes milliseconds.
+fn cases(target: &str) -> u32 {
+    match target {
+        "ward" => 16,
+        "conversation" | "login" | "pairing" => 64,
+        _ => 512,
+    }
+}
 
 fn fuzz_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -66,8 +72,8 @@ fn holds(name: &str) {
     let (_, target) = TARGETS.iter().find(|(known, _)| *known == name).unwrap();
     let corpus = corpus(name);
     corpus.iter().for_each(|file| target(file));
-    let cases = if SLOW.contains(&name) { 4 } else { 64 };
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: cases(name), failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&inputs(corpus), |bytes| {
         target(&bytes);
         Ok(())
