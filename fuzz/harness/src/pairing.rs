@@ -145,6 +145,7 @@ pub(crate) fn genuine() -> Vec<Vec<u8>> {
         for (which, message) in (1_u8..).zip([said, reply, enrol, granted(kind)]) {
             let selector = (0..=255_u8).find(|s| s & 0x80 == bit && s % 5 == which).unwrap();
             seeds.push([&[selector][..], &message].concat());
+            seeds.push([&[selector, message[0] ^ 1][..], &message[1..]].concat());
         }
     }
     seeds
