@@ -29,24 +29,21 @@ pub fn is_shipped_candidate() -> bool {
     p.is_some_and(|p| derivation::is_prime(&q) && derivation::is_prime(&p))
 }
 
+/// RFC 7919's groups that are compared: bits of the prime, the number in its formula, bits of an exponent.
+const FFDHE: [(u32, u32, u32); 3] = [(2048, 560_316, 225), (3072, 2_625_351, 275), (4096, 5_736_041, 325)];
+
+fn rfc_7919(bits: u32) -> (u32, u32) {
+    FFDHE.iter().find(|group| group.0 == bits).map(|group| (group.1, group.2)).unwrap()
+}
+
 /// RFC 7919's prime of 2048, 3072 or 4096 bits.
 #[must_use]
 pub fn ffdhe(bits: u32) -> BigUint {
-    let x = match bits {
-        2048 => 560_316,
-        3072 => 2_625_351,
-        4096 => 5_736_041,
-        _ => unimplemented!("only these three are compared"),
-    };
-    derivation::ffdhe(bits, x)
+    derivation::ffdhe(bits, rfc_7919(bits).0)
 }
 
 /// The exponent length that RFC 7919 gives for it, in bits.
 #[must_use]
 pub fn exponent_bits(bits: u32) -> u32 {
-    match bits {
-        2048 => 225,
-        3072 => 275,
-        _ => 325,
-    }
+    rfc_7919(bits).1
 }

@@ -259,12 +259,8 @@ impl ClientEndpoint {
     /// # Errors
     /// [`Fault::LocalSessionSpent`] if it cannot be sealed, [`Fault::LocalTooLong`] if it is too long.
     pub fn say(&mut self, message: &FromClient<'_>, now: Now) -> Result<(), Fault> {
-        if let State::Established { session, .. } = &mut self.state {
-            let (opcode, body) = message.encode();
-            let record = session.seal(opcode, &body, now)?;
-            self.link.send(record, now);
-        }
-        Ok(())
+        let (opcode, body) = message.encode();
+        self.send_record(opcode, &body, now)
     }
 
     /// Seals any bytes as a record, as a peer may that holds the session's keys and keeps no other rule.
@@ -273,6 +269,10 @@ impl ClientEndpoint {
     /// As [`Self::say`].
     #[cfg(feature = "testkit")]
     pub fn say_bytes(&mut self, opcode: Opcode, body: &[u8], now: Now) -> Result<(), Fault> {
+        self.send_record(opcode, body, now)
+    }
+
+    fn send_record(&mut self, opcode: Opcode, body: &[u8], now: Now) -> Result<(), Fault> {
         if let State::Established { session, .. } = &mut self.state {
             let record = session.seal(opcode, body, now)?;
             self.link.send(record, now);
