@@ -15,12 +15,12 @@ const REFERENCE_TENTH_MILLIVOLT: i32 = 18_000;
 pub fn quantities(step: &Step) -> Vec<Quantity> {
     let readings = &step.readings;
     let rate = |reading: Reading<_>, known: KnownQuantity| {
-        let measured: Option<wearable_core::dsp::Measurement<wearable_core::dsp::Rate>> = reading.measured();
-        measured.map(|measured| known.measured(measured.value.tenths().into(), -1))
+        let reading: Reading<wearable_core::dsp::Rate> = reading;
+        reading.ok().map(|measured| known.measured(measured.value.tenths().into(), -1))
     };
     let celsius = |known: KnownQuantity, value: Celsius| known.measured(value.hundredths().into(), -2);
     let gravity = |known: KnownQuantity, thousandths: i16| known.measured(thousandths.into(), -3);
-    let spo2 = readings.spo2.measured().map(|m| KnownQuantity::SPO2.measured(m.value.tenths().into(), -1));
+    let spo2 = readings.spo2.ok().map(|m| KnownQuantity::SPO2.measured(m.value.tenths().into(), -1));
     let pulse = step.raw_pulse.last().map(|counts| {
         let volts = i64::from(*counts) * i64::from(REFERENCE_TENTH_MILLIVOLT) / i64::from(CONVERTER_COUNTS);
         KnownQuantity::RAW_PULSE.measured(i32::try_from(volts).unwrap_or(i32::MAX), -4)
@@ -46,8 +46,8 @@ pub fn quantities(step: &Step) -> Vec<Quantity> {
 #[must_use]
 pub fn quality(step: &Step) -> u8 {
     let readings = &step.readings;
-    let rates = [readings.heart_rate, readings.pulse_rate].map(|rate| rate.measured().map(|m| m.quality));
-    let spo2 = readings.spo2.measured().map(|m| m.quality);
+    let rates = [readings.heart_rate, readings.pulse_rate].map(|rate| rate.ok().map(|m| m.quality));
+    let spo2 = readings.spo2.ok().map(|m| m.quality);
     rates.into_iter().chain([spo2]).flatten().map(|quality| quality.percent()).min().unwrap_or(0)
 }
 

@@ -10,7 +10,8 @@
 //! waves counted as beats) and the median of the last eight other peaks.
 
 use super::filter::{Boxcar, Ring, eighths};
-use super::{Measurement, Quality, Rate, Reading, Reason, UnsupportedRate};
+use super::variability::Variability;
+use super::{Measurement, Method, Quality, Rate, Reading, Reason, UnsupportedRate};
 
 /// Input limit, +-1 V in microvolt: beyond the input range of any ECG front end, and far from overflow.
 const LIMIT: i32 = 1_000_000;
@@ -39,8 +40,10 @@ const TRUSTED: Quality = Quality(50);
 /// A detected beat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beat {
-    /// Samples between the middle of its QRS complex and the sample just pushed.
+    /// Samples between its R peak and the sample just pushed.
     pub samples_ago: u32,
+    /// Whether the signal around it is clean enough to count on it.
+    pub trusted: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,10 +53,23 @@ struct Peak {
     slope: i32,
 }
 
+/// What the front end's lead-off comparator says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Electrodes {
+    /// There is no comparator: a flat signal is taken for a lost electrode.
+    #[default]
+    Unknown,
+    /// All in contact: a flat signal is a heart that does not beat.
+    On,
+    /// At least one is off.
+    Off,
+}
+
 /// Streaming beat detector and heart rate.
 #[derive(Clone, Debug)]
 pub struct Ecg {
     rate_hz: u16,
+    electrodes: Electrodes,
     smooth: [Boxcar<13>; 2],
     /// Mean of what the first low-pass removes, over about 1 s, 1/256 microvolt.
     hiss: i32,
@@ -91,6 +107,7 @@ impl Ecg {
     fn start(rate_hz: u16) -> Self {
         Self {
             rate_hz,
+            electrodes: Electrodes::Unknown,
             smooth: [Boxcar::new(25, rate_hz), Boxcar::new(25, rate_hz)],
             hiss: 0,
             drift: Boxcar::new(125, rate_hz),
@@ -109,6 +126,20 @@ impl Ecg {
             others: Ring::new(),
             intervals: Ring::new(),
         }
+    }
+
+    pub(super) const fn set_electrodes(&mut self, electrodes: Electrodes) {
+        self.electrodes = electrodes;
+    }
+
+    /// Variability of the accepted beats' intervals.
+    pub(super) fn variability(&self) -> Reading<Variability> {
+        Err(Reason::Settling)
+    }
+
+    /// How clean the signal is; `None` before enough of it was seen.
+    pub(super) fn signal_quality(&self) -> Option<Quality> {
+        (self.learning.is_none()).then(|| self.quality())
     }
 
     /// One sample in microvolt, limited to +-1 V. Returns the beat this sample settles, 0.3..2 s after it happened.
@@ -140,19 +171,15 @@ impl Ecg {
         } else if self.silence() > 2 * SILENT_SECONDS * u32::from(self.rate_hz) {
             self.relearn();
         }
-        beat.map(|peak| Beat { samples_ago: self.now.wrapping_sub(peak.at) + self.delay() })
+        beat.map(|peak| Beat {
+            samples_ago: self.now.wrapping_sub(peak.at) + self.delay(),
+            trusted: self.quality() >= TRUSTED,
+        })
     }
 
     /// Heart rate over the last 10 s, 20..=300 bpm. First value about 11 s after the lead is on.
     #[must_use]
     pub fn heart_rate(&self) -> Reading<Rate> {
-        match self.rate() {
-            Ok(measurement) => Reading::Measured(measurement),
-            Err(reason) => Reading::NoReading(reason),
-        }
-    }
-
-    fn rate(&self) -> Result<Measurement<Rate>, Reason> {
         if self.flat_seconds >= FLAT_SECONDS {
             return Err(Reason::LeadOff);
         }
@@ -179,7 +206,13 @@ impl Ecg {
         let quality = self.quality();
         Rate::within(600 * u64::from(second) * u64::from(count) / u64::from(sum.max(1)), 200..=3000)
             .filter(|_| quality >= TRUSTED)
-            .map(|value| Measurement { value, quality })
+            .map(|value| Measurement {
+                value,
+                quality,
+                method: Method::EcgBeats,
+                calibration: 0,
+                delay_ms: sum * 500 / second,
+            })
             .ok_or(Reason::LowQuality)
     }
 
@@ -239,7 +272,11 @@ impl Ecg {
 
     /// Forgets everything but the time already flat.
     pub(super) fn relearn(&mut self) {
-        *self = Self { flat_seconds: self.flat_seconds, ..Self::start(self.rate_hz) };
+        *self = Self {
+            flat_seconds: self.flat_seconds,
+            electrodes: self.electrodes,
+            ..Self::start(self.rate_hz)
+        };
     }
 
     /// The energy's peak, once it has fallen to half or 95 ms have passed.
@@ -325,8 +362,8 @@ mod tests {
         for rate_hz in [100, 125, 250, 360, 500] {
             for bpm in [40_u16, 60, 75, 100, 140, 180] {
                 let mut ecg = Ecg::new(rate_hz).unwrap();
-                let reading = after(&mut ecg, 20, synthetic::ecg(bpm.into(), rate_hz)).measured();
-                let tenths = reading.map(|measurement| measurement.value.tenths());
+                let reading = after(&mut ecg, 20, synthetic::ecg(bpm.into(), rate_hz));
+                let tenths = reading.ok().map(|measurement| measurement.value.tenths());
                 assert!(
                     tenths.is_some_and(|tenths| tenths.abs_diff(10 * bpm) <= 10),
                     "{bpm} at {rate_hz} Hz: {reading:?}"
@@ -351,8 +388,8 @@ mod tests {
     #[test]
     fn a_change_of_rate_is_followed() {
         let mut ecg = Ecg::new(250).unwrap();
-        assert!(after(&mut ecg, 20, synthetic::ecg(60.0, 250)).measured().is_some());
-        let rate = after(&mut ecg, 14, synthetic::ecg(120.0, 250)).measured().unwrap().value;
+        assert!(after(&mut ecg, 20, synthetic::ecg(60.0, 250)).is_ok());
+        let rate = after(&mut ecg, 14, synthetic::ecg(120.0, 250)).unwrap().value;
         assert!(rate.tenths().abs_diff(1200) <= 10, "{rate:?}");
     }
 
@@ -360,25 +397,25 @@ mod tests {
     fn a_flat_ecg_has_no_rate_and_never_the_last_one() {
         for level in [0, -300, i32::MAX, i32::MIN] {
             let mut ecg = Ecg::new(360).unwrap();
-            assert!(after(&mut ecg, 20, synthetic::ecg(75.0, 360)).measured().is_some());
+            assert!(after(&mut ecg, 20, synthetic::ecg(75.0, 360)).is_ok());
             after(&mut ecg, 4, core::iter::repeat(level));
             for _ in 0..30 {
                 let reading = after(&mut ecg, 1, core::iter::repeat(level));
-                assert_eq!(reading, Reading::NoReading(Reason::LeadOff));
+                assert_eq!(reading, Err(Reason::LeadOff));
             }
-            let back = after(&mut ecg, 14, synthetic::ecg(90.0, 360)).measured();
-            assert!(back.is_some_and(|back| back.value.tenths().abs_diff(900) <= 10), "{back:?}");
+            let back = after(&mut ecg, 14, synthetic::ecg(90.0, 360));
+            assert!(back.is_ok_and(|back| back.value.tenths().abs_diff(900) <= 10), "{back:?}");
         }
     }
 
     #[test]
     fn beats_that_cease_under_wandering_baseline_are_no_signal() {
         let mut ecg = Ecg::new(360).unwrap();
-        assert!(after(&mut ecg, 20, synthetic::ecg(75.0, 360)).measured().is_some());
+        assert!(after(&mut ecg, 20, synthetic::ecg(75.0, 360)).is_ok());
         let mut wander = (0..).map(|sample: i32| (sample % 720 - 360).abs());
-        assert_eq!(after(&mut ecg, 5, wander.by_ref()), Reading::NoReading(Reason::NoSignal));
+        assert_eq!(after(&mut ecg, 5, wander.by_ref()), Err(Reason::NoSignal));
         for _ in 0..20 {
-            assert_eq!(after(&mut ecg, 1, wander.by_ref()).measured(), None);
+            assert!(after(&mut ecg, 1, wander.by_ref()).is_err());
         }
     }
 
@@ -387,8 +424,7 @@ mod tests {
         for seed in 0..5 {
             let mut ecg = Ecg::new(360).unwrap();
             let mut noise = synthetic::noise(seed, 500);
-            let published =
-                (0..60).filter(|_| after(&mut ecg, 1, noise.by_ref()).measured().is_some()).count();
+            let published = (0..60).filter(|_| after(&mut ecg, 1, noise.by_ref()).is_ok()).count();
             assert_eq!(published, 0, "seed {seed}");
         }
     }

@@ -7,12 +7,16 @@
 pub mod ecg;
 mod filter;
 mod monitor;
-pub mod ppg;
+pub mod motion;
+pub mod optics;
+pub mod pulse;
+pub mod respiration;
 pub mod spo2;
 #[cfg(test)]
 mod synthetic;
+pub mod variability;
 
-pub use monitor::{Monitor, Readings};
+pub use monitor::{Monitor, Readings, SampleRates};
 
 /// How far a measurement can be trusted, 0 (not at all) to 100 (clean signal).
 ///
@@ -34,12 +38,12 @@ impl Quality {
     }
 }
 
-/// Beats per minute in steps of 0.1.
+/// A rate per minute (of beats or breaths) in steps of 0.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rate(u16);
 
 impl Rate {
-    /// Tenths of a beat per minute: 723 is 72.3 bpm.
+    /// Tenths per minute: 723 is 72.3 /min.
     #[must_use]
     pub const fn tenths(self) -> u16 {
         self.0
@@ -63,6 +67,37 @@ impl Saturation {
     }
 }
 
+/// Strength of the pulse in the infrared light, AC over DC, in steps of 0.01 %.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PerfusionIndex(u16);
+
+impl PerfusionIndex {
+    /// Hundredths of a percent: 215 is 2.15 %.
+    #[must_use]
+    pub const fn hundredths(self) -> u16 {
+        self.0
+    }
+}
+
+/// How a value was obtained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Counted from beats of the ECG.
+    EcgBeats,
+    /// Period of the optical pulse at rest.
+    PulsePeriod,
+    /// Spectrum of the optical pulse less that of the movement.
+    PulseSpectrum,
+    /// Red over infrared pulse, and a calibration.
+    RatioOfRatios,
+    /// Strength of the optical pulse.
+    PulseAmplitude,
+    /// Breathing's traces in the optical pulse.
+    PulseModulation,
+    /// Breathing from the chest's impedance.
+    Impedance,
+}
+
 /// A value the signal supports now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Measurement<T> {
@@ -70,6 +105,12 @@ pub struct Measurement<T> {
     pub value: T,
     /// How far to trust it.
     pub quality: Quality,
+    /// How it was obtained.
+    pub method: Method,
+    /// Version of the calibration behind it; 0 where none is needed.
+    pub calibration: u16,
+    /// It describes the signal this long before the newest sample (the middle of its window), milliseconds.
+    pub delay_ms: u32,
 }
 
 /// Why there is no value.
@@ -77,43 +118,32 @@ pub struct Measurement<T> {
 pub enum Reason {
     /// Signal present, not enough of it yet.
     Settling,
-    /// Signal present, no trustworthy value in it (noise, motion, or outside the measured range).
+    /// Signal present, no trustworthy value in it (noise, or outside the measured range).
     LowQuality,
+    /// The body moves too much for this quantity.
+    Motion,
+    /// The converter is at its end: too much light, or the amplifier at its rail.
+    Saturated,
     /// No tissue in front of the optical sensor.
     FingerOff,
-    /// The ECG is flat: electrode off, or the amplifier at its rail.
+    /// An ECG electrode is off.
     LeadOff,
     /// The pulse is too weak.
     LowPerfusion,
-    /// No samples, or an ECG without a beat for longer than 3 s.
+    /// Good electrodes and no beat for 4 s.
+    NoBeat,
+    /// No samples.
     NoSignal,
 }
 
 /// A measurement, or why there is none. Never a held or invented value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reading<T> {
-    /// The signal of the last seconds supports this value.
-    Measured(Measurement<T>),
-    /// It supports none.
-    NoReading(Reason),
-}
-
-impl<T> Reading<T> {
-    /// The measurement, if there is one.
-    #[must_use]
-    pub fn measured(self) -> Option<Measurement<T>> {
-        match self {
-            Self::Measured(measurement) => Some(measurement),
-            Self::NoReading(_) => None,
-        }
-    }
-}
+pub type Reading<T> = Result<Measurement<T>, Reason>;
 
 /// A sample rate outside what the filters are built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{signal} sample rate {hz} Hz is outside {low}..={high} Hz")]
 pub struct UnsupportedRate {
-    /// "ECG" or "PPG".
+    /// Which signal.
     pub signal: &'static str,
     /// The rate asked for, Hz.
     pub hz: u16,

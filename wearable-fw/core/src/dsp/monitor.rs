@@ -1,107 +1,220 @@
 //! Everything measured at once: the one door through which samples enter and readings leave.
 //!
-//! Owns the three methods and notices a stream that stopped. Knows no clock: one stream's samples time the other's
-//! silence. The caller stops asking when neither stream brings samples.
+//! Owns the methods and notices a stream that stopped. Knows no clock: the other streams' samples time a stream's
+//! silence. The caller stops asking when no stream brings samples.
 
-use super::ecg::Ecg;
-use super::ppg::Ppg;
-use super::spo2::{Calibration, saturation};
-use super::{Measurement, Rate, Reading, Reason, Saturation, UnsupportedRate};
+use super::ecg::{Beat, Ecg, Electrodes};
+use super::motion::{Accelerometer, Motion};
+use super::optics::Optics;
+use super::pulse::Pulse;
+use super::respiration::{ImpedanceRespiration, PulseRespiration};
+use super::spo2::{Calibration, Oximeter};
+use super::variability::Variability;
+use super::{PerfusionIndex, Quality, Rate, Reading, Reason, Saturation, UnsupportedRate};
 
-/// A stream that is this far behind the other has stopped.
-const SILENT_SECONDS: u32 = 3;
+/// A stream that is this far behind another has stopped.
+const SILENT_SECONDS: u16 = 3;
+
+/// Samples per second of each stream. A stream that never brings samples has no readings; its rate is of no matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleRates {
+    /// 100..=500 Hz.
+    pub ecg_hz: u16,
+    /// 25..=125 Hz.
+    pub ppg_hz: u16,
+    /// 25..=200 Hz.
+    pub acceleration_hz: u16,
+    /// 25..=250 Hz.
+    pub impedance_hz: u16,
+}
+
+impl Default for SampleRates {
+    fn default() -> Self {
+        Self { ecg_hz: 360, ppg_hz: 100, acceleration_hz: 100, impedance_hz: 100 }
+    }
+}
 
 /// What the device knows about the body now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Readings {
     /// From the ECG, 20..=300 bpm, mean of the last 10 s.
     pub heart_rate: Reading<Rate>,
+    /// Variability of the heart's intervals.
+    pub variability: Reading<Variability>,
     /// From the PPG, 29..=220 bpm, over the last 8 s.
     pub pulse_rate: Reading<Rate>,
-    /// From the PPG, 50..100 %, over the last 8 s.
+    /// From the PPG, 50..=100 %, over the last 8 s.
     pub spo2: Reading<Saturation>,
-    /// [`Calibration::version`] behind `spo2`.
-    pub spo2_calibration: u16,
+    /// From the PPG.
+    pub perfusion: Reading<PerfusionIndex>,
+    /// From the chest's impedance where it is measured, else from the PPG; breaths per minute.
+    pub respiration: Reading<Rate>,
+    /// From the accelerometer.
+    pub motion: Motion,
+    /// Of the ECG; `None` without one.
+    pub ecg_quality: Option<Quality>,
+    /// Of the PPG; `None` without one.
+    pub ppg_quality: Option<Quality>,
 }
 
-/// Streaming ECG and PPG processing of one patient.
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    Ecg,
+    Ppg,
+    Acceleration,
+    Impedance,
+}
+
+/// Streaming processing of everything that one patient wears.
 #[derive(Clone, Debug)]
 pub struct Monitor {
     ecg: Ecg,
-    ppg: Ppg,
-    rates_hz: [u16; 2],
-    /// Samples of the other stream since the last ECG, PPG sample.
-    ecg_silence: u32,
-    ppg_silence: u32,
-    calibration: Calibration,
+    optics: Optics,
+    pulse: Pulse,
+    oximeter: Oximeter,
+    pulse_respiration: PulseRespiration,
+    accelerometer: Accelerometer,
+    impedance: ImpedanceRespiration,
+    silences: Silences,
 }
 
 impl Monitor {
-    /// ECG at 100..=500 Hz, PPG at 25..=125 Hz, [`Calibration::V1`].
+    /// A monitor at rest.
     ///
     /// # Errors
-    /// [`UnsupportedRate`] outside these ranges.
-    pub fn new(ecg_rate_hz: u16, ppg_rate_hz: u16) -> Result<Self, UnsupportedRate> {
+    /// [`UnsupportedRate`] outside the ranges of [`SampleRates`].
+    pub fn new(rates: SampleRates, calibration: Calibration) -> Result<Self, UnsupportedRate> {
         Ok(Self {
-            ecg: Ecg::new(ecg_rate_hz)?,
-            ppg: Ppg::new(ppg_rate_hz)?,
-            rates_hz: [ecg_rate_hz, ppg_rate_hz],
-            ecg_silence: 0,
-            ppg_silence: 0,
-            calibration: Calibration::V1,
+            ecg: Ecg::new(rates.ecg_hz)?,
+            optics: Optics::new(rates.ppg_hz)?,
+            pulse: Pulse::new(),
+            oximeter: Oximeter::new(calibration),
+            pulse_respiration: PulseRespiration::new(),
+            accelerometer: Accelerometer::new(rates.acceleration_hz)?,
+            impedance: ImpedanceRespiration::new(rates.impedance_hz)?,
+            silences: Silences::new(rates),
         })
     }
 
-    /// One ECG sample in microvolt; any value is taken, beyond +-1 V counts as the rail.
-    pub fn push_ecg(&mut self, microvolt: i32) {
-        if self.ecg_is_silent() {
+    /// What the ECG front end knows of its electrodes.
+    pub const fn set_electrodes(&mut self, electrodes: Electrodes) {
+        self.ecg.set_electrodes(electrodes);
+    }
+
+    /// One ECG sample in microvolt; any value is taken, beyond +-1 V counts as the rail. Returns the beat it settles.
+    pub fn push_ecg(&mut self, microvolt: i32) -> Option<Beat> {
+        if self.silences.end(Stream::Ecg) {
             self.ecg.relearn();
         }
-        self.ecg_silence = 0;
-        self.ppg_silence = self.ppg_silence.saturating_add(1);
-        self.ecg.push(microvolt);
+        self.ecg.push(microvolt)
     }
 
     /// One PPG sample in ADC counts of an 18-bit sensor; any value is taken.
     pub fn push_ppg(&mut self, red: i32, infrared: i32) {
-        if self.ppg_is_silent() {
-            self.ppg.restart();
+        if self.silences.end(Stream::Ppg) {
+            self.lose_light(Reason::NoSignal);
         }
-        self.ppg_silence = 0;
-        self.ecg_silence = self.ecg_silence.saturating_add(1);
-        self.ppg.push(red, infrared);
+        match self.optics.push(red, infrared) {
+            None => {}
+            Some(Err(reason)) => self.lose_light(reason),
+            Some(Ok(light)) => {
+                self.pulse.push(light);
+                self.oximeter.push(light);
+                self.pulse_respiration.push(light);
+            }
+        }
     }
 
-    /// The readings the samples so far support. Call about once a second: PPG values are computed here.
+    /// One sample of the accelerometer, x, y and z in mg; any value is taken.
+    pub fn push_acceleration(&mut self, milli_g: [i32; 3]) {
+        if self.silences.end(Stream::Acceleration) {
+            self.accelerometer.restart();
+        }
+        self.accelerometer.push(milli_g);
+    }
+
+    /// One sample of the chest's impedance, any unit.
+    pub fn push_impedance(&mut self, impedance: i32) {
+        if self.silences.end(Stream::Impedance) {
+            self.impedance.restart();
+        }
+        self.impedance.push(impedance);
+    }
+
+    /// The readings that the samples so far support.
     #[must_use]
     pub fn readings(&self) -> Readings {
-        let heart_rate =
-            if self.ecg_is_silent() { Reading::NoReading(Reason::NoSignal) } else { self.ecg.heart_rate() };
-        let (pulse_rate, spo2) = if self.ppg_is_silent() {
-            (Reading::NoReading(Reason::NoSignal), Reading::NoReading(Reason::NoSignal))
-        } else {
-            self.pulse()
-        };
-        Readings { heart_rate, pulse_rate, spo2, spo2_calibration: self.calibration.version }
+        let ecg = self.heard(Stream::Ecg);
+        let light = self.heard(Stream::Ppg);
+        let impedance = self.heard(Stream::Impedance).and_then(|()| self.impedance.rate());
+        Readings {
+            heart_rate: ecg.and_then(|()| self.ecg.heart_rate()),
+            variability: ecg.and_then(|()| self.ecg.variability()),
+            pulse_rate: light.and_then(|()| self.pulse.rate()),
+            spo2: light.and_then(|()| self.oximeter.saturation()),
+            perfusion: light.and_then(|()| self.oximeter.perfusion()),
+            respiration: match impedance {
+                Err(Reason::NoSignal) => light.and_then(|()| self.pulse_respiration.rate()),
+                reading => reading,
+            },
+            motion: match self.heard(Stream::Acceleration) {
+                Ok(()) => self.accelerometer.motion(),
+                Err(_) => Motion::Unknown,
+            },
+            ecg_quality: ecg.ok().and_then(|()| self.ecg.signal_quality()),
+            ppg_quality: light.ok().and_then(|()| self.pulse.signal_quality()),
+        }
     }
 
-    fn pulse(&self) -> (Reading<Rate>, Reading<Saturation>) {
-        let pulse_rate = self.ppg.pulse_rate();
-        let spo2 = match (pulse_rate, self.ppg.bands()) {
-            (Reading::NoReading(reason), _) | (_, Err(reason)) => Reading::NoReading(reason),
-            (Reading::Measured(Measurement { quality, .. }), Ok((red, infrared))) => {
-                saturation(red, infrared, self.calibration, quality)
+    fn lose_light(&mut self, reason: Reason) {
+        self.pulse.lose(reason);
+        self.oximeter.lose(reason);
+        self.pulse_respiration.lose(reason);
+    }
+
+    const fn heard(&self, stream: Stream) -> Result<(), Reason> {
+        if self.silences.is_silent(stream) { Err(Reason::NoSignal) } else { Ok(()) }
+    }
+}
+
+/// How long each stream has been silent, by the samples of every other.
+#[derive(Clone, Debug)]
+struct Silences {
+    rates_hz: [u16; 4],
+    /// `since[stream][other]`: samples of `other` since the last one of `stream`.
+    since: [[u16; 4]; 4],
+}
+
+#[expect(clippy::indexing_slicing, reason = "a stream is 0..=3")]
+impl Silences {
+    const fn new(rates: SampleRates) -> Self {
+        let SampleRates { ecg_hz, ppg_hz, acceleration_hz, impedance_hz } = rates;
+        // Nothing was heard yet.
+        Self { rates_hz: [ecg_hz, ppg_hz, acceleration_hz, impedance_hz], since: [[u16::MAX; 4]; 4] }
+    }
+
+    /// A sample of `stream`; whether it had been silent.
+    const fn end(&mut self, stream: Stream) -> bool {
+        let silent = self.is_silent(stream);
+        let this = stream as usize;
+        let mut other = 0;
+        while other < 4 {
+            self.since[other][this] = self.since[other][this].saturating_add(1);
+            other += 1;
+        }
+        self.since[this] = [0; 4];
+        silent
+    }
+
+    const fn is_silent(&self, stream: Stream) -> bool {
+        let mut other = 0;
+        while other < 4 {
+            if self.since[stream as usize][other] > SILENT_SECONDS * self.rates_hz[other] {
+                return true;
             }
-        };
-        (pulse_rate, spo2)
-    }
-
-    fn ecg_is_silent(&self) -> bool {
-        self.ecg_silence > SILENT_SECONDS * u32::from(self.rates_hz[1])
-    }
-
-    fn ppg_is_silent(&self) -> bool {
-        self.ppg_silence > SILENT_SECONDS * u32::from(self.rates_hz[0])
+            other += 1;
+        }
+        false
     }
 }
 
@@ -111,7 +224,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const NO_SIGNAL: Reading<Rate> = Reading::NoReading(Reason::NoSignal);
+    const NO_SIGNAL: Reading<Rate> = Err(Reason::NoSignal);
+
+    fn monitor() -> Monitor {
+        Monitor::new(SampleRates::default(), Calibration::V1).unwrap()
+    }
 
     /// `seconds` of ECG and PPG as far as present.
     fn run(monitor: &mut Monitor, seconds: usize, ecg: bool, ppg: bool) -> Readings {
@@ -119,7 +236,9 @@ mod tests {
         let mut counts = synthetic::ppg(72.0, 100, 20.0, 0.5);
         for _ in 0..seconds {
             if ecg {
-                microvolts.by_ref().take(360).for_each(|sample| monitor.push_ecg(sample));
+                microvolts.by_ref().take(360).for_each(|sample| {
+                    monitor.push_ecg(sample);
+                });
             }
             if ppg {
                 counts.by_ref().take(100).for_each(|[red, infrared]| monitor.push_ppg(red, infrared));
@@ -130,27 +249,27 @@ mod tests {
 
     #[test]
     fn all_three_are_measured_together() {
-        let readings = run(&mut Monitor::new(360, 100).unwrap(), 20, true, true);
-        let heart = readings.heart_rate.measured().unwrap().value.tenths();
-        let pulse = readings.pulse_rate.measured().unwrap().value.tenths();
-        let spo2 = readings.spo2.measured().unwrap().value.tenths();
+        let readings = run(&mut monitor(), 20, true, true);
+        let heart = readings.heart_rate.unwrap().value.tenths();
+        let pulse = readings.pulse_rate.unwrap().value.tenths();
+        let spo2 = readings.spo2.unwrap().value.tenths();
         assert!(heart.abs_diff(720) <= 10 && pulse.abs_diff(720) <= 10 && spo2.abs_diff(946) <= 5);
-        assert_eq!(readings.spo2_calibration, 1);
+        assert_eq!(readings.spo2.unwrap().calibration, 1);
     }
 
     #[test]
     fn a_stream_that_stops_loses_its_value_and_starts_anew() {
-        let mut monitor = Monitor::new(360, 100).unwrap();
+        let mut monitor = monitor();
         assert_eq!(monitor.readings().heart_rate, NO_SIGNAL);
         run(&mut monitor, 20, true, true);
         let without_ecg = run(&mut monitor, 4, false, true);
-        assert!(without_ecg.heart_rate == NO_SIGNAL && without_ecg.pulse_rate.measured().is_some());
+        assert!(without_ecg.heart_rate == NO_SIGNAL && without_ecg.pulse_rate.is_ok());
         let again = run(&mut monitor, 2, true, true);
-        assert_eq!(again.heart_rate, Reading::NoReading(Reason::Settling));
+        assert_eq!(again.heart_rate, Err(Reason::Settling));
         let without_ppg = run(&mut monitor, 14, true, false);
-        assert!(without_ppg.pulse_rate == NO_SIGNAL && without_ppg.heart_rate.measured().is_some());
-        assert_eq!(without_ppg.spo2, Reading::NoReading(Reason::NoSignal));
-        assert_eq!(run(&mut monitor, 2, true, true).pulse_rate, Reading::NoReading(Reason::Settling));
+        assert!(without_ppg.pulse_rate == NO_SIGNAL && without_ppg.heart_rate.is_ok());
+        assert_eq!(without_ppg.spo2, Err(Reason::NoSignal));
+        assert_eq!(run(&mut monitor, 2, true, true).pulse_rate, Err(Reason::Settling));
     }
 
     #[test]
@@ -168,7 +287,7 @@ mod tests {
             ppg_rate in 25_u16..=125,
             values in proptest::collection::vec((any::<i32>(), any::<i32>(), any::<i32>(), 1_usize..2000), 1..40),
         ) {
-            let mut monitor = Monitor::new(ecg_rate, ppg_rate).unwrap();
+            let mut monitor = Monitor::new(SampleRates { ecg_hz: ecg_rate, ppg_hz: ppg_rate, ..SampleRates::default() }, Calibration::V1).unwrap();
             for (microvolt, red, infrared, repeats) in values {
                 for step in 0..repeats {
                     // Finger counts, so that the window fills, with the raw value now and then.
@@ -177,13 +296,13 @@ mod tests {
                     monitor.push_ppg(red.wrapping_mul(flip), infrared | 0x4000);
                 }
                 let Readings { heart_rate, pulse_rate, spo2, .. } = monitor.readings();
-                if let Some(rate) = heart_rate.measured() {
+                if let Ok(rate) = heart_rate {
                     prop_assert!((200..=3000).contains(&rate.value.tenths()));
                 }
-                if let Some(rate) = pulse_rate.measured() {
+                if let Ok(rate) = pulse_rate {
                     prop_assert!((290..=2200).contains(&rate.value.tenths()));
                 }
-                if let Some(spo2) = spo2.measured() {
+                if let Ok(spo2) = spo2 {
                     prop_assert!((500..=1000).contains(&spo2.value.tenths()));
                 }
             }

@@ -12,7 +12,7 @@
 use super::file::{Kind, Recording, RecordingError};
 use super::scenario::{Course, Motion, Random, Scenario, Temperatures};
 use wearable_core::dsp::spo2::Calibration;
-use wearable_core::dsp::{Monitor, Readings, UnsupportedRate};
+use wearable_core::dsp::{Monitor, Readings, SampleRates, UnsupportedRate};
 
 /// Light through a finger without pulse, counts of an 18-bit sensor (typical of a MAX30102).
 const RED_COUNTS: i64 = 60_000;
@@ -113,7 +113,10 @@ impl Replay {
             options.start.unwrap_or(chosen) % recording.seconds()
         });
         Ok(Self {
-            monitor: Monitor::new(ecg.rate_hz(), ppg.rate_hz())?,
+            monitor: Monitor::new(
+                SampleRates { ecg_hz: ecg.rate_hz(), ppg_hz: ppg.rate_hz(), ..SampleRates::default() },
+                Calibration::V1,
+            )?,
             course: Course::new(options.scenario, random),
             at,
             repeat: options.repeat,
@@ -197,7 +200,7 @@ impl Iterator for Replay {
 mod tests {
     use super::*;
     use std::path::PathBuf;
-    use wearable_core::dsp::{Reading, Reason};
+    use wearable_core::dsp::Reason;
 
     fn patient(seed: u64, scenario: Scenario, start: Option<u32>, seconds: usize) -> Vec<Step> {
         let options = ReplayOptions { seed, scenario, start, repeat: true };
@@ -205,15 +208,15 @@ mod tests {
     }
 
     fn heart_rate(step: &Step) -> Option<f64> {
-        step.readings.heart_rate.measured().map(|measured| f64::from(measured.value.tenths()) / 10.0)
+        step.readings.heart_rate.ok().map(|measured| f64::from(measured.value.tenths()) / 10.0)
     }
 
     fn pulse_rate(step: &Step) -> Option<f64> {
-        step.readings.pulse_rate.measured().map(|measured| f64::from(measured.value.tenths()) / 10.0)
+        step.readings.pulse_rate.ok().map(|measured| f64::from(measured.value.tenths()) / 10.0)
     }
 
     fn spo2(step: &Step) -> Option<i32> {
-        step.readings.spo2.measured().map(|measured| measured.value.tenths().into())
+        step.readings.spo2.ok().map(|measured| measured.value.tenths().into())
     }
 
     fn mean(values: &[f64]) -> f64 {
@@ -317,8 +320,8 @@ mod tests {
     fn finger_off_has_no_reading_within_a_second() {
         let steps = patient(4, Scenario::FingerOff, Some(0), 180);
         for step in steps.iter().filter(|step| step.second % 60 >= 30 && step.second % 60 < 45) {
-            assert_eq!(step.readings.pulse_rate, Reading::NoReading(Reason::FingerOff));
-            assert_eq!(step.readings.spo2, Reading::NoReading(Reason::FingerOff));
+            assert_eq!(step.readings.pulse_rate, Err(Reason::FingerOff));
+            assert_eq!(step.readings.spo2, Err(Reason::FingerOff));
             assert!(step.raw_pulse.iter().all(|counts| *counts < 2000));
         }
         assert!(pulse_rate(&steps[70]).is_some() && heart_rate(&steps[40]).is_some());

@@ -12,7 +12,7 @@ use ratatui::{
     text::{Line, Span},
     widgets::{Block, Paragraph, Wrap},
 };
-use wearable_core::dsp::{Quality, Reason};
+use wearable_core::dsp::{Quality, Reading, Reason};
 
 use crate::{
     agent::{DeviceState, LinkState},
@@ -123,18 +123,14 @@ impl Screen {
 
 /// For a quantity that comes from a signal: how good it is, or why there is none.
 fn signal_of(step: &Step, known: &KnownQuantity) -> Option<Result<Quality, Reason>> {
-    use wearable_core::dsp::Reading::{self, Measured, NoReading};
-    fn of<T>(reading: &Reading<T>) -> Result<Quality, Reason> {
-        match reading {
-            Measured(measurement) => Ok(measurement.quality),
-            NoReading(reason) => Err(*reason),
-        }
+    fn of<T: Copy>(reading: Reading<T>) -> Result<Quality, Reason> {
+        reading.map(|measurement| measurement.quality)
     }
     let readings = &step.readings;
     match *known {
-        KnownQuantity::HEART_RATE => Some(of(&readings.heart_rate)),
-        KnownQuantity::PULSE_RATE => Some(of(&readings.pulse_rate)),
-        KnownQuantity::SPO2 => Some(of(&readings.spo2)),
+        KnownQuantity::HEART_RATE => Some(of(readings.heart_rate)),
+        KnownQuantity::PULSE_RATE => Some(of(readings.pulse_rate)),
+        KnownQuantity::SPO2 => Some(of(readings.spo2)),
         _ => None,
     }
 }
@@ -164,6 +160,9 @@ const fn reason_in_words(reason: Reason) -> &'static str {
         Reason::FingerOff => "finger off",
         Reason::LeadOff => "electrode off",
         Reason::LowPerfusion => "pulse too weak",
+        Reason::Motion => "moving",
+        Reason::Saturated => "sensor saturated",
+        Reason::NoBeat => "no beat",
         Reason::NoSignal => "no signal",
     }
 }
