@@ -119,7 +119,7 @@ impl Monitor {
             Some(Err(reason)) => self.lose_light(reason),
             Some(Ok(light)) => {
                 self.pulse.push(light);
-                self.oximeter.push(light);
+                self.oximeter.push(light, self.accelerometer.motion() == Motion::Moving);
                 self.pulse_respiration.push(light);
             }
         }

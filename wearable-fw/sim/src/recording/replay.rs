@@ -129,9 +129,9 @@ impl Replay {
 
     /// Red and infrared counts that a sensor would give for a recorded amplitude.
     fn wavelengths(&mut self, amplitude: i32, true_spo2: i32) -> [i32; 2] {
-        let Calibration { intercept, slope, .. } = Calibration::V1;
         let infrared = i64::from(amplitude) * ABSORBANCE_Q20 / AMPLITUDE;
-        let red = infrared * (i64::from(intercept) - i64::from(true_spo2)) / i64::from(slope);
+        let ratio = Calibration::V1.ratio(u16::try_from(true_spo2).unwrap_or(0));
+        let red = infrared * i64::from(ratio) / 1000;
         self.artefact = self.course.artefact(self.second, self.artefact);
         let [red_artefact, infrared_artefact] = self.artefact.map(i64::from);
         [
