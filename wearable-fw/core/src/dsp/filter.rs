@@ -144,6 +144,11 @@ impl Resampler {
         Self { from_hz, to_hz, filled: 0, sums: [0; 2] }
     }
 
+    /// Forgets the samples of the output to come.
+    pub(super) const fn restart(&mut self) {
+        *self = Self::new(self.from_hz, self.to_hz);
+    }
+
     /// `values` below 2^18 (the ADC width of a MAX30102), rates at most 125 Hz: sums stay below 2^29.
     pub(super) fn push(&mut self, values: [u32; 2]) -> Option<[u32; 2]> {
         let take = self.to_hz.min(self.from_hz - self.filled);

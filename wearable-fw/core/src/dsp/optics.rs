@@ -26,6 +26,8 @@ pub(super) struct Light {
 #[derive(Clone, Debug)]
 pub struct Optics {
     resampler: Resampler,
+    /// Whether a sample of the output to come is at full scale.
+    clipped: bool,
 }
 
 impl Optics {
@@ -37,16 +39,27 @@ impl Optics {
         if !(25..=125).contains(&rate_hz) {
             return Err(UnsupportedRate { signal: "PPG", hz: rate_hz, low: 25, high: 125 });
         }
-        Ok(Self { resampler: Resampler::new(rate_hz.into(), RATE_HZ) })
+        Ok(Self { resampler: Resampler::new(rate_hz.into(), RATE_HZ), clipped: false })
+    }
+
+    /// Forgets the samples of the output to come.
+    pub(super) const fn restart(&mut self) {
+        self.resampler.restart();
+        self.clipped = false;
     }
 
     /// One sample of both wavelengths in ADC counts; more light is more counts. Limited to 0..=[`FULL_SCALE`].
     /// 25 times a second the light, or why it is of no use.
     pub(super) fn push(&mut self, red: i32, infrared: i32) -> Option<Result<Light, Reason>> {
         let counts = [red, infrared].map(|count| u32::try_from(count).unwrap_or(0).min(FULL_SCALE));
+        self.clipped |= counts.contains(&FULL_SCALE);
         let [red, infrared] = self.resampler.push(counts)?;
+        let clipped = core::mem::take(&mut self.clipped);
         if infrared >> Resampler::FRACTION < FINGER_ON {
             return Some(Err(Reason::FingerOff));
+        }
+        if clipped {
+            return Some(Err(Reason::Saturated));
         }
         Some(Ok(Light { red: ln(red), infrared: ln(infrared) }))
     }

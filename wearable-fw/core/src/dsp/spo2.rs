@@ -369,8 +369,9 @@ impl Oximeter {
     pub(super) fn perfusion(&self) -> Reading<PerfusionIndex> {
         let contact = self.contact.as_ref().map_err(|reason| *reason)?;
         let (hundredths, quality) = contact.perfusion()?;
+        let possible = u16::try_from(hundredths).ok().filter(|value| i64::from(*value) <= TOO_STRONG);
         Ok(Measurement {
-            value: PerfusionIndex(u16::try_from(hundredths).unwrap_or(u16::MAX)),
+            value: possible.map(PerfusionIndex).ok_or(Reason::LowQuality)?,
             quality,
             method: Method::PulseAmplitude,
             calibration: 0,

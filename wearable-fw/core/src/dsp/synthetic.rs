@@ -26,6 +26,25 @@ pub(super) fn ppg(bpm: f64, rate_hz: u16, perfusion: f64, ratio: f64) -> impl It
     })
 }
 
+/// Impedance of a chest, milliohm: breathing, and the heart on top of it.
+pub(super) fn impedance(breaths: f64, rate_hz: u16) -> impl Iterator<Item = i32> {
+    (0..).map(move |sample: u32| {
+        let time = f64::from(sample) / f64::from(rate_hz);
+        let wave = |per_minute: f64| (2.0 * PI * per_minute / 60.0 * time).sin();
+        integer(25_000.0 + 400.0 * wave(breaths) + 30.0 * wave(75.0))
+    })
+}
+
+/// Acceleration in mg of somebody who lies still but for some seconds of walking at 2 steps/s.
+pub(super) fn walk(rate_hz: u16, seconds: core::ops::Range<u32>) -> impl Iterator<Item = [i32; 3]> {
+    (0..).map(move |sample: u32| {
+        let time = f64::from(sample) / f64::from(rate_hz);
+        let walks = seconds.contains(&(sample / u32::from(rate_hz)));
+        let step = if walks { (2.0 * PI * 2.0 * time).sin() } else { 0.0 };
+        [100.0 + 150.0 * step, 80.0 * step, 990.0 + 300.0 * step].map(integer)
+    })
+}
+
 /// Reproducible noise in -reach..reach.
 pub(super) fn noise(seed: u64, reach: i32) -> impl Iterator<Item = i32> {
     let mut state = seed;
