@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use host::{
     command_line::{GivenCode, parse_address},
     datadir,
@@ -13,6 +13,7 @@ use protocol::id::WearableName;
 
 use crate::{
     agent::{DeviceConfig, Pairing, Speed},
+    evaluate::{Options, goals::Set},
     recording::{Recording, Scenario},
 };
 
@@ -21,6 +22,7 @@ use crate::{
 #[command(
     name = "wearable",
     version,
+    args_conflicts_with_subcommands = true,
     about = "A SIMULATED wearable: replays recorded signals and sends vitals to a doctor's gateway",
     after_help = "The first time it needs a code: from the clinic (gateway pair --wearable --patient P001) for --pair,\n\
                   or its own (--show-code), which is entered there with --code.\n\
@@ -28,6 +30,10 @@ use crate::{
                   Not a medical device."
 )]
 pub struct Args {
+    /// Something else than being a device
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+
     /// What people call it
     #[arg(long, value_name = "NAME", default_value = "W001")]
     pub name: WearableName,
@@ -75,6 +81,59 @@ pub struct Args {
     /// No screen: one JSON object per line (also when there is no terminal)
     #[arg(long)]
     pub headless: bool,
+}
+
+/// What the program does when it is not to be a device.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Verb {
+    /// Run the firmware's signal processing over recordings and score it against their reference answers
+    Evaluate(EvaluateArgs),
+}
+
+/// What a person typed behind `evaluate`.
+#[derive(Debug, Clone, Arguments)]
+#[command(
+    after_help = "Folders it knows below --recordings: mitdb, mitdb60s, nstdb, uwoxi, oxiwear, troika, bidmc, cinc2015 (what\n\
+                  follows an underscore in a folder's name is of no matter). The shipped excerpts are always played.\n\
+                  Ends with 0; with 3 if a file was refused; with 1 if --check is given and a goal is missed."
+)]
+pub struct EvaluateArgs {
+    /// Where recordings with reference answers lie
+    #[arg(long, value_name = "DIR", env = "VITALWARD_RECORDINGS")]
+    pub recordings: Option<PathBuf>,
+
+    /// Only this set of figures; may be given several times
+    #[arg(long, value_enum, value_name = "SET")]
+    pub set: Vec<Set>,
+
+    /// Only this record: FOLDER/NAME as in the result, or NAME
+    #[arg(long, value_name = "RECORD")]
+    pub record: Option<String>,
+
+    /// A line for each record, below the table
+    #[arg(long)]
+    pub records: bool,
+
+    /// One JSON object in place of the table
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write detections, references and a manifest as CSV for score.py
+    #[arg(long, value_name = "DIR")]
+    pub detections: Option<PathBuf>,
+
+    /// Fail if a goal is missed
+    #[arg(long)]
+    pub check: bool,
+}
+
+impl EvaluateArgs {
+    /// What to evaluate. Colours only where they are read.
+    #[must_use]
+    pub fn into_options(self, colours: bool) -> Options {
+        let Self { recordings, set: sets, record, records: each, json, detections, check } = self;
+        Options { recordings, sets, record, json, each, check, detections, colours }
+    }
 }
 
 /// A scenario as it is typed.

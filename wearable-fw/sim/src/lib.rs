@@ -5,11 +5,14 @@
 //! quantities -> [`agent`] numbers and dates them -> [`outbox`] writes them to the [`journal`] before they count ->
 //! the core's `uplink` batches them -> the gateway's acknowledgement lets them go.
 //!
+//! [`evaluate`] is the other way of a recording: through the same `dsp`, against what is known to be true.
+//!
 //! Start a device with [`agent::start`]; [`cli`], [`headless`] and [`screen`] are the program around it.
 
 pub mod agent;
 pub mod cli;
 pub mod clock;
+pub mod evaluate;
 pub mod headless;
 pub mod journal;
 pub mod keys;

@@ -15,8 +15,8 @@ use host::{
 };
 use wearable::{
     agent::{self, Device, DeviceCommand, DeviceError, Ended, Pairing},
-    cli::Args,
-    headless, screen,
+    cli::{Args, EvaluateArgs, Verb},
+    evaluate, headless, screen,
 };
 
 fn main() -> ExitCode {
@@ -29,13 +29,26 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    match run(args) {
-        Ok(()) => Exit::Done.into(),
+    let ended = match args.verb {
+        Some(Verb::Evaluate(evaluate)) => run_evaluate(evaluate),
+        None => run(args).map(|()| Exit::Done),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
         Err(error) => {
             drop(writeln!(io::stderr(), "wearable: {error:#}"));
             Stop::exit_of(error.as_ref()).into()
         }
     }
+}
+
+fn run_evaluate(args: EvaluateArgs) -> anyhow::Result<Exit> {
+    let coloured =
+        io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let exit = evaluate::run(&args.into_options(coloured), &mut out, &mut io::stderr())?;
+    out.flush().context("cannot write the result")?;
+    Ok(exit)
 }
 
 fn run(args: Args) -> anyhow::Result<()> {

@@ -129,16 +129,30 @@ impl Replay {
 
     /// Red and infrared counts that a sensor would give for a recorded amplitude.
     fn wavelengths(&mut self, amplitude: i32, true_spo2: i32) -> [i32; 2] {
-        let infrared = i64::from(amplitude) * ABSORBANCE_Q20 / AMPLITUDE;
-        let ratio = Calibration::V1.ratio(u16::try_from(true_spo2).unwrap_or(0));
-        let red = infrared * i64::from(ratio) / 1000;
         self.artefact = self.course.artefact(self.second, self.artefact);
-        let [red_artefact, infrared_artefact] = self.artefact.map(i64::from);
-        [
-            transmitted(RED_COUNTS, red + red_artefact),
-            transmitted(INFRARED_COUNTS, infrared + infrared_artefact),
-        ]
+        finger_counts(absorbance(amplitude), true_spo2, self.artefact)
     }
+}
+
+/// Infrared absorbance in Q20 of a recorded amplitude.
+const fn absorbance(amplitude: i32) -> i64 {
+    amplitude as i64 * ABSORBANCE_Q20 / AMPLITUDE
+}
+
+impl Recording {
+    /// Infrared absorbance in Q20 of each sample of a PPG.
+    pub(crate) fn absorbances(&self) -> impl Iterator<Item = i64> {
+        self.values().map(absorbance)
+    }
+}
+
+/// Red and infrared counts of a finger that is fuller by an infrared absorbance in Q20, at a saturation in 0.1 %, and
+/// with artefacts (red, infrared) that have no common ratio.
+pub(crate) fn finger_counts(infrared: i64, true_spo2: i32, artefact: [i32; 2]) -> [i32; 2] {
+    let ratio = Calibration::V1.ratio(u16::try_from(true_spo2).unwrap_or(0));
+    let red = infrared * i64::from(ratio) / 1000;
+    let [red_artefact, infrared_artefact] = artefact.map(i64::from);
+    [transmitted(RED_COUNTS, red + red_artefact), transmitted(INFRARED_COUNTS, infrared + infrared_artefact)]
 }
 
 /// `counts` x exp(-absorbance) by its series to the third order (error below 10^-5 up to 12 %).
