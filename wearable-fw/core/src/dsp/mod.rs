@@ -11,9 +11,11 @@ pub mod motion;
 pub mod optics;
 pub mod pulse;
 pub mod respiration;
+mod spectrum;
 pub mod spo2;
 #[cfg(test)]
 mod synthetic;
+mod tracker;
 pub mod variability;
 
 pub use monitor::{Monitor, Readings, SampleRates};

@@ -119,7 +119,8 @@ impl Monitor {
             None => {}
             Some(Err(reason)) => self.lose_light(reason),
             Some(Ok(light)) => {
-                self.pulse.push(light);
+                let accelerometer = self.heard(Stream::Acceleration).is_ok().then_some(&self.accelerometer);
+                self.pulse.push(light, accelerometer);
                 self.oximeter.push(light, self.accelerometer.motion() == Motion::Moving);
                 self.pulse_respiration.push(light);
             }

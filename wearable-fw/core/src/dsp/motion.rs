@@ -1,8 +1,22 @@
 //! Movement of the wearer, from the accelerometer.
 //!
-//! Owns the motion state. Knows nothing of light or pulse.
+//! Owns the motion state and the spectrum of the movement, which `tracker` holds against the light's. Knows nothing of
+//! light or pulse.
+//!
+//! Chain: area resampling to 25 Hz, the pulse's own band of 0.5..5 Hz (gravity and posture go), energy of each second.
 
 use super::UnsupportedRate;
+use super::filter::{Resampler, Ring};
+use super::optics::{PulseBand, RATE_HZ};
+use super::spectrum::{Span, Spectrum, spectra};
+
+/// Movement of a second that ends rest, mg rms: sedentary wrists stay below 45 mg (Hildebrand et al. 2014, "Age group
+/// comparability of raw accelerometer output", Med Sci Sports Exerc 46:1816).
+const MOVING_MILLI_G: i64 = 45;
+/// Beyond any movement; limits the input.
+const LIMIT_MILLI_G: i32 = 1 << 15;
+/// Seconds that [`Motion`] looks back, as long as the windows that movement spoils.
+const SECONDS: usize = 8;
 
 /// How the wearer moves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,15 +24,28 @@ pub enum Motion {
     /// No accelerometer, or not enough of it yet.
     #[default]
     Unknown,
-    /// At rest.
+    /// At rest for 8 s.
     Still,
-    /// Moves; values at rest are not to be trusted.
+    /// Moves or moved in the last 8 s; values at rest are not to be trusted.
     Moving,
+}
+
+#[derive(Clone, Debug)]
+struct Axis {
+    band: PulseBand,
+    span: Span,
 }
 
 /// Streaming motion state.
 #[derive(Clone, Debug)]
-pub struct Accelerometer {}
+pub struct Accelerometer {
+    resamplers: [Resampler; 2],
+    axes: Option<[Axis; 3]>,
+    energy: i64,
+    samples: u32,
+    /// Mean square of each second, mg^2.
+    seconds: Ring<SECONDS>,
+}
 
 impl Accelerometer {
     /// For samples at `rate_hz`, 25..=200 Hz.
@@ -29,15 +56,61 @@ impl Accelerometer {
         if !(25..=200).contains(&rate_hz) {
             return Err(UnsupportedRate { signal: "accelerometer", hz: rate_hz, low: 25, high: 200 });
         }
-        Ok(Self {})
+        let resampler = Resampler::new(rate_hz.into(), RATE_HZ);
+        Ok(Self {
+            resamplers: [resampler.clone(), resampler],
+            axes: None,
+            energy: 0,
+            samples: 0,
+            seconds: Ring::new(),
+        })
     }
 
-    /// One sample of x, y, z in mg.
-    pub(super) const fn push(&mut self, _milli_g: [i32; 3]) {}
+    /// One sample of x, y, z in mg; limited to +-32.8 g.
+    pub(super) fn push(&mut self, milli_g: [i32; 3]) {
+        let [x, y, z] =
+            milli_g.map(|axis| axis.clamp(-LIMIT_MILLI_G, LIMIT_MILLI_G).abs_diff(-LIMIT_MILLI_G));
+        let [first, second] = &mut self.resamplers;
+        let (Some([x, y]), Some([z, _])) = (first.push([x, y]), second.push([z, z])) else { return };
+        let values = [x, y, z].map(|value| i32::try_from(value >> Resampler::FRACTION).unwrap_or(0));
+        let axes = self.axes.get_or_insert_with(|| {
+            values.map(|value| Axis { band: PulseBand::new(value), span: Span::new() })
+        });
+        for (axis, value) in axes.iter_mut().zip(values) {
+            let movement = axis.band.push(value);
+            axis.span.push(movement);
+            self.energy += i64::from(movement).pow(2);
+        }
+        self.samples += 1;
+        if self.samples == RATE_HZ {
+            self.seconds.push(i32::try_from(self.energy / i64::from(RATE_HZ)).unwrap_or(i32::MAX));
+            (self.energy, self.samples) = (0, 0);
+        }
+    }
 
-    pub(super) const fn restart(&mut self) {}
+    /// Forgets everything, as after a gap in the samples.
+    pub(super) fn restart(&mut self) {
+        (self.axes, self.seconds) = (None, Ring::new());
+        (self.energy, self.samples) = (0, 0);
+    }
 
-    pub(super) const fn motion(&self) -> Motion {
-        Motion::Unknown
+    pub(super) fn motion(&self) -> Motion {
+        let moved = |second: i32| i64::from(second) > MOVING_MILLI_G * MOVING_MILLI_G;
+        match self.seconds.iter().map(moved).reduce(|before, now| before || now) {
+            Some(true) => Motion::Moving,
+            Some(false) if self.seconds.is_full() => Motion::Still,
+            _ => Motion::Unknown,
+        }
+    }
+
+    /// Power of the three axes together; `None` before a full window.
+    pub(super) fn spectrum(&self) -> Option<Spectrum> {
+        let [x, y, z] = self.axes.as_ref().filter(|axes| axes.iter().all(|axis| axis.span.is_full()))?;
+        let [x, y, z] = [&x.span, &y.span, &z.span];
+        let ([mut sum, of_y], [of_z, _]) = (spectra([x, y]), spectra([z, z]));
+        for (sum, (y, z)) in sum.iter_mut().zip(of_y.into_iter().zip(of_z)) {
+            *sum = sum.saturating_add(y).saturating_add(z);
+        }
+        Some(sum)
     }
 }

@@ -1,13 +1,17 @@
 //! Pulse rate from the optical pulse.
 //!
-//! Owns the pulse rate. Knows neither wavelengths nor calibration nor, so far, movement: motion as regular as a heart
-//! is taken for one.
+//! Owns the pulse rate and the choice of its method. Knows no calibration.
 //!
-//! Chain: [`super::optics`], 8 s window of infrared, normalised autocorrelation, first local maximum of at least 0.85
+//! At rest: [`super::optics`], 8 s window of infrared, normalised autocorrelation, first local maximum of at least 0.85
 //! of the greatest, parabolic refinement; published only if the beats counted by peaks agree.
+//! In motion: spectra of both lights and of the accelerometer once a second into [`super::tracker`]. Without an
+//! accelerometer movement is not known of: motion as regular as a heart is taken for one.
 
 use super::filter::Ring;
+use super::motion::{Accelerometer, Motion};
 use super::optics::{Light, PulseBand, RATE_HZ};
+use super::spectrum::{Span, spectra};
+use super::tracker::Tracker;
 use super::{Measurement, Method, Quality, Rate, Reading, Reason};
 
 const WINDOW: usize = 200; // 8 s
@@ -21,6 +25,11 @@ const PERIODIC: i64 = 450;
 const FAINT: i64 = energy_at_perfusion(3);
 const TOO_STRONG: i64 = energy_at_perfusion(200);
 
+/// From Q20 to the 16 bits of a [`Span`]: 20 % of perfusion fits.
+const SPAN_SHIFT: u32 = 2;
+/// Belief below which no rate is likelier than the rest together.
+const BELIEVED_PERCENT: i64 = 50;
+
 const fn energy_at_perfusion(per_mille: i64) -> i64 {
     per_mille * per_mille * (WINDOW as i64 / 8) * ((1 << 40) / 1_000_000)
 }
@@ -31,22 +40,66 @@ type Band = Ring<WINDOW>;
 #[derive(Clone, Debug)]
 struct Window {
     settling: u8,
-    filter: PulseBand,
+    red: PulseBand,
+    infrared: PulseBand,
     band: Band,
+    spans: [Span; 2],
+    /// Samples since the last step of the tracker.
+    samples: u32,
+    tracker: Tracker,
+    motion: Motion,
 }
 
 impl Window {
-    const fn new(infrared: i32) -> Self {
-        Self { settling: SETTLING, filter: PulseBand::new(infrared), band: Ring::new() }
+    const fn new(light: Light) -> Self {
+        Self {
+            settling: SETTLING,
+            red: PulseBand::new(light.red),
+            infrared: PulseBand::new(light.infrared),
+            band: Ring::new(),
+            spans: [Span::new(), Span::new()],
+            samples: 0,
+            tracker: Tracker::new(),
+            motion: Motion::Unknown,
+        }
     }
 
-    const fn push(&mut self, infrared: i32) {
-        let pulse = self.filter.push(infrared);
+    fn push(&mut self, light: Light, accelerometer: Option<&Accelerometer>) {
+        let lights = [self.red.push(light.red), self.infrared.push(light.infrared)];
         if self.settling > 0 {
             self.settling -= 1;
-        } else {
-            self.band.push(pulse);
+            return;
         }
+        self.band.push(lights[1]);
+        for (span, light) in self.spans.iter_mut().zip(lights) {
+            span.push(light >> SPAN_SHIFT);
+        }
+        self.samples += 1;
+        if self.samples == RATE_HZ {
+            self.samples = 0;
+            self.follow(accelerometer);
+        }
+    }
+
+    /// A step of the tracker; it starts anew where the accelerometer is silent.
+    fn follow(&mut self, accelerometer: Option<&Accelerometer>) {
+        self.motion = accelerometer.map_or(Motion::Unknown, Accelerometer::motion);
+        let [red, infrared] = &self.spans;
+        match accelerometer.and_then(Accelerometer::spectrum) {
+            Some(movement) if infrared.is_full() => self.tracker.step(&spectra([red, infrared]), &movement),
+            _ => self.tracker = Tracker::new(),
+        }
+    }
+
+    /// In motion.
+    fn tracked(&self) -> Reading<Rate> {
+        let estimate = self.tracker.estimate();
+        let value = Rate::within(estimate.tenths, 290..=2400).ok_or(Reason::Motion)?;
+        if estimate.percent < BELIEVED_PERCENT {
+            return Err(Reason::Motion);
+        }
+        let quality = Quality::clamped(estimate.percent);
+        Ok(Measurement { value, quality, method: Method::PulseSpectrum, calibration: 0, delay_ms: 4000 })
     }
 }
 
@@ -61,10 +114,11 @@ impl Pulse {
         Self { window: Err(Reason::NoSignal) }
     }
 
-    pub(super) const fn push(&mut self, light: Light) {
+    /// `accelerometer` where it is heard.
+    pub(super) fn push(&mut self, light: Light, accelerometer: Option<&Accelerometer>) {
         match &mut self.window {
-            Ok(window) => window.push(light.infrared),
-            Err(_) => self.window = Ok(Window::new(light.infrared)),
+            Ok(window) => window.push(light, accelerometer),
+            Err(_) => self.window = Ok(Window::new(light)),
         }
     }
 
@@ -87,6 +141,7 @@ impl Pulse {
         match product(window.band.iter(), window.band.iter()) {
             energy if energy < FAINT => Err(Reason::LowPerfusion),
             energy if energy > TOO_STRONG => Err(Reason::LowQuality),
+            _ if window.motion == Motion::Moving => window.tracked(),
             _ => rate(&window.band),
         }
     }

@@ -1,0 +1,149 @@
+//! Power spectra of the last 8 s over the rates a pulse can have.
+//!
+//! Owns decimation to 12.5 Hz, the window and the Fourier transform. Knows neither light nor movement.
+//!
+//! 100 samples under a Hann window, two real signals in one complex transform of 256: bins 2.93 /min apart, 30 /min
+//! between the zeros of one line (Harris 1978, "On the use of windows for harmonic analysis").
+#![expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "positions are reduced modulo constant lengths, none comes from outside; values are bounded where they arise"
+)]
+
+/// Bins of a spectrum: [`tenths`] 293..=2402.
+pub(super) const BINS: usize = 73;
+const FIRST: usize = 10;
+const LENGTH: u8 = 100;
+const POINTS: usize = 256;
+
+/// Powers of the bins.
+pub(super) type Spectrum = [u32; BINS];
+
+/// Rate of `bin`, 0.1 /min, the bin given in 1/256.
+pub(super) const fn tenths(bin: u64) -> u64 {
+    // 600 x 12.5 Hz / 256 points.
+    (bin + FIRST as u64 * 256) * 1875 / (64 * 256)
+}
+
+/// The last 8 s of a signal of 25 Hz.
+#[derive(Clone, Debug)]
+pub(super) struct Span {
+    before: [i32; 2],
+    odd: bool,
+    values: [i16; LENGTH as usize],
+    next: u8,
+    filled: u8,
+}
+
+impl Span {
+    pub(super) const fn new() -> Self {
+        Self { before: [0; 2], odd: false, values: [0; LENGTH as usize], next: 0, filled: 0 }
+    }
+
+    /// One value; every second time a mean of three, weighted 1 2 1, is kept. Saturates at +-2^15.
+    pub(super) fn push(&mut self, value: i32) {
+        let value = value.clamp(i16::MIN.into(), i16::MAX.into());
+        if self.odd {
+            self.values[usize::from(self.next)] = ((self.before[0] + 2 * self.before[1] + value) / 4) as i16;
+            self.next = (self.next + 1) % LENGTH;
+            self.filled = LENGTH.min(self.filled + 1);
+        }
+        self.before = [self.before[1], value];
+        self.odd = !self.odd;
+    }
+
+    pub(super) const fn is_full(&self) -> bool {
+        self.filled == LENGTH
+    }
+
+    /// Oldest first, without their mean, under the window.
+    fn windowed(&self) -> impl Iterator<Item = i32> {
+        let mean = self.values.iter().copied().map(i32::from).sum::<i32>() / i32::from(LENGTH);
+        let (late, early) = self.values.split_at(self.next.into());
+        early
+            .iter()
+            .chain(late)
+            .zip(HANN)
+            .map(move |(value, weight)| ((i32::from(*value) - mean) * weight) >> 15)
+    }
+}
+
+/// Spectra of two signals.
+pub(super) fn spectra(pair: [&Span; 2]) -> [Spectrum; 2] {
+    let mut points = [[0; 2]; POINTS];
+    for (point, (real, imaginary)) in points.iter_mut().zip(pair[0].windowed().zip(pair[1].windowed())) {
+        *point = [real, imaginary];
+    }
+    transform(&mut points);
+    let mut spectra = [[0; BINS]; 2];
+    for bin in 0..BINS {
+        let [real, imaginary] = points[FIRST + bin];
+        let [mirrored_real, mirrored_imaginary] = points[POINTS - FIRST - bin];
+        spectra[0][bin] = power(real + mirrored_real, imaginary - mirrored_imaginary);
+        spectra[1][bin] = power(imaginary + mirrored_imaginary, mirrored_real - real);
+    }
+    spectra
+}
+
+/// Below 2^32 for any input: the transform of one signal is below 2^21.7.
+fn power(real: i32, imaginary: i32) -> u32 {
+    let power = i64::from(real).pow(2) + i64::from(imaginary).pow(2);
+    u32::try_from(power >> 14).unwrap_or(u32::MAX)
+}
+
+/// Fourier transform in place, radix 2, decimation in time. No scaling: 100 values of 16 bit stay below 2^23.
+fn transform(points: &mut [[i32; 2]; POINTS]) {
+    for at in 0..POINTS {
+        let reversed = at.reverse_bits() >> (usize::BITS - POINTS.ilog2());
+        if at < reversed {
+            points.swap(at, reversed);
+        }
+    }
+    let mut half = 1;
+    while half < POINTS {
+        for offset in 0..half {
+            let [cosine, sine] = TURNS[offset * (POINTS / 2 / half)].map(i64::from);
+            for upper in (offset..POINTS).step_by(2 * half) {
+                let lower = upper + half;
+                let [real, imaginary] = points[lower].map(i64::from);
+                let turned = [real * cosine + imaginary * sine, imaginary * cosine - real * sine];
+                let turned = turned.map(|part| (part >> 15) as i32);
+                let [real, imaginary] = points[upper];
+                points[upper] = [real + turned[0], imaginary + turned[1]];
+                points[lower] = [real - turned[0], imaginary - turned[1]];
+            }
+        }
+        half *= 2;
+    }
+}
+
+/// Cosine and sine of `at / 256` of a turn, Q15.
+const TURNS: [[i32; 2]; POINTS / 2] = {
+    let mut turns = [[0; 2]; POINTS / 2];
+    let mut point = [1 << 30, 0];
+    let mut at = 0;
+    while at < turns.len() {
+        turns[at] = [((point[0] + (1 << 14)) >> 15) as i32, ((point[1] + (1 << 14)) >> 15) as i32];
+        point = turn(point, [1_073_418_433, 26_350_943]); // 2 pi / 256
+        at += 1;
+    }
+    turns
+};
+
+/// `(1 - cos(2 pi (at + 1/2) / 100)) / 2`, Q15.
+const HANN: [i32; LENGTH as usize] = {
+    let mut hann = [0; LENGTH as usize];
+    let mut point = [1_073_211_997, 33_727_046]; // pi / 100
+    let mut at = 0;
+    while at < hann.len() {
+        hann[at] = (((1 << 30) - point[0]) >> 16) as i32;
+        point = turn(point, [1_071_623_040, 67_420_807]); // 2 pi / 100
+        at += 1;
+    }
+    hann
+};
+
+/// `point` turned by the angle with these cosine and sine, all Q30.
+const fn turn(point: [i64; 2], by: [i64; 2]) -> [i64; 2] {
+    [(point[0] * by[0] - point[1] * by[1]) >> 30, (point[0] * by[1] + point[1] * by[0]) >> 30]
+}
