@@ -1,0 +1,227 @@
+//! The rhythm of a trace sampled four times a second: three independent ways to read it.
+//!
+//! Owns no sensor and no decision. `modulation` and `impedance` hand over their traces and weigh the answers.
+//!
+//! - autocorrelation: first maximum close to the greatest (Schrumpf 2016, doi 10.1515/cdbme-2016-0054)
+//! - spectrum: greatest power per octave (Karlen 2013, doi 10.1109/TBME.2013.2246160, uses the plain spectrum)
+//! - breaths counted: "count-orig" (Schaefer & Kratky 2008, doi 10.1007/s10439-007-9428-1)
+#![expect(
+    clippy::indexing_slicing,
+    reason = "lags and positions are bounded by the length of the trace, turns by the modulus of the table"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "samples are cut to 12 bits, so a sum of 192 products stays below 2^30 and energies are positive"
+)]
+
+use core::ops::RangeInclusive;
+
+use super::super::Rate;
+
+/// Samples per second of every trace: twice the fastest breathing (1 Hz) and room for the count.
+pub(super) const RATE_HZ: usize = 4;
+/// Longest trace.
+pub(super) const LONGEST: usize = 48 * RATE_HZ;
+/// Breaths per minute this product tells.
+pub(super) const BREATHS: RangeInclusive<usize> = 5..=60;
+
+/// `None` outside [`BREATHS`].
+pub(super) fn rate(tenths: i32) -> Option<Rate> {
+    Rate::within(u64::try_from(tenths).ok()?, 50..=600)
+}
+
+/// A maximum of this share of the greatest is the period; a later, greater one is its multiple.
+const FIRST_MAXIMUM_PERCENT: i64 = 80;
+/// Deviations beyond this many mean deviations are artefacts (a sine reaches 1.6) and are cut.
+const CUT: i64 = 3;
+const SCALE: i64 = 2047;
+
+/// A trace without its mean, in multiples of its mean deviation: `SCALE` is the cut.
+#[derive(Clone, Debug)]
+pub(super) struct Trace {
+    values: [i32; LONGEST],
+    len: usize,
+    deviation: i64,
+}
+
+impl Trace {
+    /// The first [`LONGEST`] of `samples`, less their linear trend. `None` without any change.
+    pub(super) fn new(samples: impl Iterator<Item = i32> + Clone) -> Option<Self> {
+        let samples = samples.take(LONGEST).map(i64::from);
+        let len = samples.clone().count();
+        let count = i64::try_from(len).ok().filter(|count| *count >= 8)?;
+        let mean = samples.clone().sum::<i64>() / count;
+        // Least-squares slope over positions -count+1, -count+3, .. count-1 whose squares sum up to the divisor.
+        let position = |at: i64| 2 * at - (count - 1);
+        let tilt: i64 = (0..).zip(samples.clone()).map(|(at, value)| position(at) * (value - mean)).sum();
+        let divisor = count * (count * count - 1) / 3;
+        let level = |(at, value): (i64, i64)| value - mean - tilt * position(at) / divisor;
+        let deviation = (0..).zip(samples.clone()).map(|sample| level(sample).abs()).sum::<i64>() / count;
+        let mut values = [0; LONGEST];
+        for (slot, sample) in values.iter_mut().zip((0..).zip(samples)) {
+            *slot = (level(sample) * SCALE).checked_div(CUT * deviation)?.clamp(-SCALE, SCALE) as i32;
+        }
+        Some(Self { values, len, deviation })
+    }
+
+    /// Mean deviation in the unit of the samples.
+    pub(super) const fn deviation(&self) -> i64 {
+        self.deviation
+    }
+
+    fn values(&self) -> &[i32] {
+        &self.values[..self.len]
+    }
+
+    /// Rate in tenths per minute and correlation in per mille of the period below `fastest` breaths per minute.
+    pub(super) fn period(&self, fastest: usize) -> Option<(i32, i64)> {
+        const LAGS: usize = 60 * RATE_HZ / *BREATHS.start() + 2;
+        let shortest = (60 * RATE_HZ).div_ceil(fastest.max(1)).max(2);
+        let mut correlations = [0; LAGS];
+        let last = LAGS.min(self.len / 2);
+        for (lag, slot) in correlations.iter_mut().enumerate().take(last).skip(shortest - 1) {
+            *slot = self.correlation(lag);
+        }
+        let maxima = || {
+            (shortest..last.saturating_sub(1)).filter(|lag| {
+                correlations[lag - 1] < correlations[*lag] && correlations[*lag] >= correlations[lag + 1]
+            })
+        };
+        let greatest = maxima().map(|lag| correlations[lag]).max().filter(|greatest| *greatest > 0)?;
+        let lag = maxima().find(|lag| correlations[*lag] * 100 >= greatest * FIRST_MAXIMUM_PERCENT)?;
+        let period = vertex(lag, &correlations);
+        Some(((60 * 10 * 256 * RATE_HZ as i64 / period) as i32, correlations[lag]))
+    }
+
+    /// Correlation of the trace with itself `lag` samples earlier, per mille of the two parts' energy.
+    fn correlation(&self, lag: usize) -> i64 {
+        let (late, early) = (&self.values()[lag..], &self.values()[..self.len - lag]);
+        let product =
+            |left: &[i32], right: &[i32]| -> i32 { left.iter().zip(right).map(|(l, r)| l * r).sum() };
+        let energy = product(late, late) as u64 * product(early, early) as u64;
+        i64::from(product(late, early)) * 1000 / (energy.isqrt() as i64).max(1)
+    }
+
+    /// Rate in tenths per minute by counting breaths: maxima above a fifth of their third quartile, with the trace
+    /// below its mean between them.
+    pub(super) fn counted(&self) -> Option<i32> {
+        let smooth = |at: usize| self.values[at - 1] + self.values[at] + self.values[at + 1];
+        let inner = 2..self.len - 2;
+        let is_maximum = |at: &usize| smooth(at - 1) < smooth(*at) && smooth(*at) >= smooth(at + 1);
+        let mut heights = [0; LONGEST / 2];
+        let mut maxima = 0;
+        for (slot, at) in
+            heights.iter_mut().zip(inner.clone().filter(is_maximum).filter(|at| smooth(*at) > 0))
+        {
+            *slot = smooth(at);
+            maxima += 1;
+        }
+        let heights = &mut heights[..maxima];
+        heights.sort_unstable();
+        let threshold = heights.get(maxima * 3 / 4)? / 5;
+        let (mut first, mut last, mut breaths, mut below) = (0, 0, 0, true);
+        for at in inner {
+            if smooth(at) < 0 {
+                below = true;
+            } else if below && smooth(at) > threshold && is_maximum(&at) {
+                below = false;
+                first = if breaths == 0 { at } else { first };
+                last = at;
+                breaths += 1;
+            }
+        }
+        i32::try_from((60 * 10 * RATE_HZ * (breaths.max(1) - 1)).checked_div(last - first)?).ok()
+    }
+
+    /// Share of the power per octave at each whole rate per minute below `fastest`, in 1/10 000.
+    pub(super) fn spectrum(&self, fastest: usize) -> Spectrum {
+        let len = self.len as i32;
+        let mut windowed = [0; LONGEST];
+        for (at, (slot, value)) in (0..).zip(windowed.iter_mut().zip(self.values())) {
+            // (1 - u^2)^2 with u from -1 to 1 over the trace: Hann's window but for 4 %.
+            let u = (2 * at + 1 - len) * 256 / len;
+            let bell = 65_536 - u * u;
+            *slot = (value * (bell >> 6)) >> 10;
+            *slot = (*slot * (bell >> 6)) >> 10;
+        }
+        let mut power = [0; Spectrum::LINES];
+        for rate in BREATHS.take_while(|rate| *rate <= fastest) {
+            let mut turn = 0;
+            let (mut cosine, mut sine) = (0, 0);
+            for value in &windowed[..self.len] {
+                cosine += value * COSINES[turn];
+                sine += value * COSINES[(turn + TURN - TURN / 4) % TURN];
+                turn = (turn + rate) % TURN;
+            }
+            let square = |sum: i32| i64::from(sum >> 10).pow(2);
+            power[rate] = (square(cosine) + square(sine)) * rate as i64;
+        }
+        let whole = power.iter().sum::<i64>().max(1);
+        Spectrum { shares: power.map(|power| (power * 10_000 / whole) as i32) }
+    }
+}
+
+/// Power at each rate per minute.
+#[derive(Clone, Debug)]
+pub(super) struct Spectrum {
+    shares: [i32; Self::LINES],
+}
+
+impl Spectrum {
+    const LINES: usize = *BREATHS.end() + 1;
+
+    /// Rate of the greatest share, tenths per minute.
+    pub(super) fn peak(&self) -> Option<i32> {
+        let (line, share) = (0..).zip(&self.shares).max_by_key(|(_, share)| **share)?;
+        let inside = (BREATHS.start() + 1..*BREATHS.end()).contains(&line) && *share > 0;
+        let lines: [i64; Self::LINES] = self.shares.map(i64::from);
+        Some((if inside { vertex(line, &lines) } else { line as i64 * 256 } * 10 / 256) as i32)
+    }
+
+    /// Share within 2.5 per minute (the resolution of a window of 48 s) of `tenths`, in 1/10 000.
+    pub(super) fn near(&self, tenths: i32) -> i32 {
+        (0..)
+            .zip(&self.shares)
+            .filter(|(line, _)| (line * 10 - tenths).abs() <= 25)
+            .map(|(_, share)| share)
+            .sum()
+    }
+}
+
+/// Position of the parabola's vertex through three values around a maximum, in 1/256.
+fn vertex(at: usize, values: &[i64]) -> i64 {
+    let [before, top, after] = [values[at - 1], values[at], values[at + 1]];
+    at as i64 * 256 + (128 * (after - before)).checked_div(2 * top - before - after).unwrap_or(0)
+}
+
+/// Samples in a minute: a rate of `n` per minute turns by `n` entries of the table in one sample.
+const TURN: usize = 60 * RATE_HZ;
+
+/// Cosine of one turn in Q12.
+const COSINES: [i32; TURN] = {
+    // cos(2 pi / 240) in Q30; cos((n + 1) a) = 2 cos(a) cos(n a) - cos((n - 1) a).
+    const STEP: i64 = 1_073_373_879;
+    let mut table = [0; TURN];
+    let (mut before, mut now) = (STEP, 1 << 30);
+    let mut at = 0;
+    while at < TURN {
+        table[at] = ((now + (1 << 17)) >> 18) as i32;
+        (before, now) = (now, ((STEP * now) >> 29) - before);
+        at += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_a_cosine() {
+        for (at, entry) in (0..).zip(COSINES) {
+            let exact = (f64::from(at) / 120.0 * std::f64::consts::PI).cos() * 4096.0;
+            assert!((f64::from(entry) - exact).abs() < 1.0, "{at}: {entry} {exact}");
+        }
+    }
+}
