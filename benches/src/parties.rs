@@ -177,7 +177,6 @@ pub fn vitals(samples: u64) -> VitalsBatch {
         boot: BootId(7),
         taken: SampleTime { since_boot_ms: 5_000 * seq, wall: Some(UnixMillis(NOW.wall.0 + 5_000 * seq)) },
         simulated: false,
-        quality: 96,
         quantities: vec![
             KnownQuantity::HEART_RATE.measured(72, 0),
             KnownQuantity::PULSE_RATE.measured(72, 0),

@@ -4,7 +4,7 @@
 //! Where to look:
 //! - what is on the wire: [`opcode`], [`frame`], [`message`]; byte by byte in `docs/protocol.md`
 //! - how a session begins: [`pairing`] once, then [`handshake`] (full login) or [`handshake::resume`]
-//! - what a session does: [`session`] (records), [`vitals`], [`alert`] (alerts and receipts), [`group`] (broadcast key)
+//! - what a session does: [`session`] (records), [`vitals`] and their [`reading`]s, [`alert`] (alerts and receipts), [`group`] (broadcast key)
 //! - one connection put together: [`endpoint`]
 //!
 //! A vitals sample enters here as [`endpoint::gateway::Event::Vitals`] and leaves to the gateway's ward; an alert leaves
@@ -26,6 +26,7 @@ pub mod id;
 pub mod message;
 pub mod opcode;
 pub mod pairing;
+pub mod reading;
 pub mod replay;
 pub mod session;
 #[cfg(feature = "testkit")]

@@ -1,6 +1,6 @@
-//! Vitals as they travel: quantities with a code, a unit and a decimal value, in samples, in batches. The set of
-//! quantities is open: an unknown code is carried like a known one. What a value means for the patient is the ward's
-//! business, not this module's.
+//! Vitals as they travel: quantities with a code, a unit and a reading, in samples, in batches. The set of quantities is
+//! open: an unknown code is carried like a known one. What a value means for the patient is the ward's business, not this
+//! module's.
 
 use alloc::{string::String, vec::Vec};
 use core::{fmt, time::Duration};
@@ -13,6 +13,7 @@ use crate::{
     error::{Fault, Malformed},
     id::{BootId, Seq},
     opcode::Opcode,
+    reading::{Measurement, Method, Reason},
     time::UnixMillis,
 };
 
@@ -67,22 +68,50 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// One measured quantity.
+/// One quantity and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Quantity {
     /// What it is.
     pub code: Code,
     /// Its unit in UCUM, such as `/min`, `%`, `Cel`.
     pub unit: String,
-    /// Its value.
-    pub value: Decimal,
+    /// Its value, or why there is none.
+    pub reading: Result<Measurement, Reason>,
+}
+
+/// The code of a quantity that has a name here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownCode {
+    /// As [`Code::Mdc`].
+    Mdc(u32),
+    /// As [`Code::Loinc`].
+    Loinc(&'static str),
+}
+
+impl From<KnownCode> for Code {
+    fn from(code: KnownCode) -> Self {
+        match code {
+            KnownCode::Mdc(code) => Self::Mdc(code),
+            KnownCode::Loinc(code) => Self::Loinc(code.into()),
+        }
+    }
+}
+
+impl PartialEq<KnownCode> for Code {
+    fn eq(&self, known: &KnownCode) -> bool {
+        match (self, known) {
+            (Self::Mdc(code), KnownCode::Mdc(known)) => code == known,
+            (Self::Loinc(code), KnownCode::Loinc(known)) => code == known,
+            _ => false,
+        }
+    }
 }
 
 /// A quantity that has a name here.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KnownQuantity {
-    /// MDC code.
-    pub mdc: u32,
+    /// Its code.
+    pub code: KnownCode,
     /// The name that people read.
     pub name: &'static str,
     /// UCUM unit.
@@ -92,10 +121,10 @@ pub struct KnownQuantity {
 }
 
 macro_rules! known {
-    ($($(#[$doc:meta])* $constant:ident = $mdc:expr, $name:literal, $unit:literal, $plausible:expr;)+) => {
+    ($($(#[$doc:meta])* $constant:ident = $system:ident $code:expr, $name:literal, $unit:literal, $plausible:expr;)+) => {
         impl KnownQuantity {
             $($(#[$doc])* pub const $constant: Self =
-                Self { mdc: $mdc, name: $name, unit: $unit, plausible: $plausible };)+
+                Self { code: KnownCode::$system($code), name: $name, unit: $unit, plausible: $plausible };)+
 
             /// All quantities that have a name here.
             pub const ALL: &[Self] = &[$(Self::$constant),+];
@@ -109,54 +138,69 @@ const MDC_PRIVATE: u32 = (2 << 16) + 0xf000;
 
 known! {
     /// Heart rate from the ECG (MDC_ECG_HEART_RATE).
-    HEART_RATE = 147_842, "heart rate", "/min", Some((30.0, 250.0));
+    HEART_RATE = Mdc 147_842, "heart rate", "/min", Some((30.0, 250.0));
     /// Pulse rate from the oximeter (MDC_PULS_OXIM_PULS_RATE).
-    PULSE_RATE = 149_530, "pulse rate", "/min", Some((30.0, 250.0));
+    PULSE_RATE = Mdc 149_530, "pulse rate", "/min", Some((30.0, 250.0));
     /// Oxygen saturation from the oximeter (MDC_PULS_OXIM_SAT_O2).
-    SPO2 = 150_456, "SpO2", "%", Some((50.0, 100.0));
+    SPO2 = Mdc 150_456, "SpO2", "%", Some((50.0, 100.0));
+    /// Strength of the pulse at the oximeter, AC over DC of the infrared light (MDC_BLD_PERF_INDEX).
+    PERFUSION_INDEX = Mdc 150_488, "perfusion index", "%", None;
     /// Respiration rate (MDC_TTHOR_RESP_RATE).
-    RESPIRATION = 151_562, "respiration", "/min", Some((5.0, 60.0));
+    RESPIRATION = Mdc 151_562, "respiration", "/min", Some((5.0, 60.0));
+    /// Standard deviation of the intervals between normal beats (LOINC: R-R interval.standard deviation).
+    SDNN = Loinc "80404-7", "SDNN", "ms", None;
+    /// Root mean square of the differences of successive intervals between normal beats.
+    RMSSD = Mdc MDC_PRIVATE + 7, "RMSSD", "ms", None;
     /// Body temperature (MDC_TEMP_BODY).
-    BODY_TEMPERATURE = 150_364, "body temperature", "Cel", Some((25.0, 45.0));
+    BODY_TEMPERATURE = Mdc 150_364, "body temperature", "Cel", Some((25.0, 45.0));
+    /// Whether the wearer moves: 0 still, 1 moving.
+    MOTION = Mdc MDC_PRIVATE + 8, "motion", "{0:still,1:moving}", Some((0.0, 1.0));
+    /// Quality of the ECG as a signal, 0 to 100.
+    ECG_QUALITY = Mdc MDC_PRIVATE + 9, "ECG quality", "%", Some((0.0, 100.0));
+    /// Quality of the light through the finger as a signal, 0 to 100.
+    PPG_QUALITY = Mdc MDC_PRIVATE + 10, "PPG quality", "%", Some((0.0, 100.0));
     /// Temperature of the device's processor.
-    MCU_TEMPERATURE = MDC_PRIVATE + 1, "MCU temperature", "Cel", None;
+    MCU_TEMPERATURE = Mdc MDC_PRIVATE + 1, "MCU temperature", "Cel", None;
     /// Temperature of the motion sensor.
-    IMU_TEMPERATURE = MDC_PRIVATE + 2, "IMU temperature", "Cel", None;
+    IMU_TEMPERATURE = Mdc MDC_PRIVATE + 2, "IMU temperature", "Cel", None;
     /// Acceleration along x, gravity included.
-    ACCELERATION_X = MDC_PRIVATE + 3, "acceleration x", "[g]", None;
+    ACCELERATION_X = Mdc MDC_PRIVATE + 3, "acceleration x", "[g]", None;
     /// Acceleration along y, gravity included.
-    ACCELERATION_Y = MDC_PRIVATE + 4, "acceleration y", "[g]", None;
+    ACCELERATION_Y = Mdc MDC_PRIVATE + 4, "acceleration y", "[g]", None;
     /// Acceleration along z, gravity included.
-    ACCELERATION_Z = MDC_PRIVATE + 5, "acceleration z", "[g]", None;
+    ACCELERATION_Z = Mdc MDC_PRIVATE + 5, "acceleration z", "[g]", None;
     /// The pulse sensor's voltage as it came.
-    RAW_PULSE = MDC_PRIVATE + 6, "raw pulse", "V", None;
+    RAW_PULSE = Mdc MDC_PRIVATE + 6, "raw pulse", "V", None;
 }
 
 impl KnownQuantity {
     /// The known quantity of a code, if it has a name here.
     #[must_use]
     pub fn of(code: &Code) -> Option<&'static Self> {
-        match code {
-            Code::Mdc(mdc) => Self::ALL.iter().find(|known| known.mdc == *mdc),
-            Code::Loinc(_) => None,
-        }
+        Self::ALL.iter().find(|known| *code == known.code)
     }
 
-    /// A value of this quantity, `mantissa` x 10^`exponent` in its unit.
+    /// This quantity with a reading.
+    #[must_use]
+    pub fn reading(&self, reading: Result<Measurement, Reason>) -> Quantity {
+        Quantity { code: self.code.into(), unit: self.unit.into(), reading }
+    }
+
+    /// A value of this quantity straight from a sensor, `mantissa` x 10^`exponent` in its unit.
     #[must_use]
     pub fn measured(&self, mantissa: i32, exponent: i8) -> Quantity {
-        Quantity { code: Code::Mdc(self.mdc), unit: self.unit.into(), value: Decimal { mantissa, exponent } }
+        let value = Decimal { mantissa, exponent };
+        self.reading(Ok(Measurement { value, quality: None, method: Method::DIRECT, calibration: 0 }))
     }
 }
 
 impl Quantity {
-    /// Whether the value can be true; an unknown quantity is believed.
+    /// Whether the value can be true. An unknown quantity is believed; without a value there is nothing to doubt.
     #[must_use]
     pub fn is_plausible(&self) -> bool {
-        let value = self.value.to_f64();
-        KnownQuantity::of(&self.code)
-            .and_then(|known| known.plausible)
-            .is_none_or(|(low, high)| (low..=high).contains(&value))
+        let value = self.reading.map(|measured| measured.value.to_f64());
+        let range = KnownQuantity::of(&self.code).and_then(|known| known.plausible);
+        value.ok().zip(range).is_none_or(|(value, (low, high))| (low..=high).contains(&value))
     }
 }
 
@@ -180,9 +224,7 @@ pub struct Sample {
     pub taken: SampleTime,
     /// Whether it was played from a recording or made up, instead of measured.
     pub simulated: bool,
-    /// How far the signals can be trusted, 0 to 100.
-    pub quality: u8,
-    /// The values; a quantity that could not be measured is absent.
+    /// What the device measures, each once; one that could not be measured now says why.
     pub quantities: Vec<Quantity>,
 }
 
@@ -249,15 +291,19 @@ impl UnverifiedBatch {
         let growing = samples.iter().zip(samples.iter().skip(1)).all(|(a, b)| a.seq < b.seq);
         limit(growing, "sample numbers grow")?;
         for sample in &samples {
-            limit(sample.quality <= 100, "quality is 0 to 100")?;
             limit(sample.quantities.len() <= MAX_QUANTITIES, "at most 32 quantities in a sample")?;
-            for quantity in &sample.quantities {
+            for (at, quantity) in sample.quantities.iter().enumerate() {
+                let is_new = sample.quantities.iter().take(at).all(|other| other.code != quantity.code);
+                limit(is_new, "each quantity once in a sample")?;
                 let code_fits = !matches!(&quantity.code, Code::Loinc(code) if !is_short_text(code));
                 limit(
                     code_fits && is_short_text(&quantity.unit),
                     "codes and units have 1 to 24 printable characters",
                 )?;
-                limit(quantity.value.exponent.unsigned_abs() <= 9, "decimal exponents are -9 to 9")?;
+                if let Ok(measured) = &quantity.reading {
+                    limit(measured.value.exponent.unsigned_abs() <= 9, "decimal exponents are -9 to 9")?;
+                    limit(measured.quality.is_none_or(|quality| quality <= 100), "quality is 0 to 100")?;
+                }
             }
         }
         Ok(VitalsBatch { previous, samples })
@@ -301,12 +347,20 @@ mod tests {
             boot: BootId(1),
             taken: SampleTime { since_boot_ms: 1_000, wall: None },
             simulated: true,
-            quality: 90,
             quantities: vec![
                 KnownQuantity::HEART_RATE.measured(72, 0),
                 KnownQuantity::SPO2.measured(975, -1),
             ],
         }
+    }
+
+    fn nameless(term: u32) -> Quantity {
+        Quantity { code: Code::Mdc(term), ..KnownQuantity::SPO2.measured(1, 0) }
+    }
+
+    fn of_quality(quality: u8) -> Measurement {
+        let value = Decimal { mantissa: 975, exponent: -1 };
+        Measurement { value, quality: Some(quality), method: Method::RATIO_OF_RATIOS, calibration: 3 }
     }
 
     fn received(samples: Vec<Sample>) -> Result<VitalsBatch, Fault> {
@@ -332,9 +386,10 @@ mod tests {
             (0..65).map(sample).collect(),
             vec![sample(8), sample(8)],
             vec![sample(8), sample(7)],
-            vec![Sample { quality: 101, ..sample(1) }],
-            vec![Sample { quantities: vec![KnownQuantity::SPO2.measured(1, 0); 33], ..sample(1) }],
+            vec![Sample { quantities: (0..33).map(nameless).collect(), ..sample(1) }],
+            vec![Sample { quantities: vec![nameless(1), nameless(2), nameless(1)], ..sample(1) }],
             vec![Sample { quantities: vec![KnownQuantity::SPO2.measured(1, 10)], ..sample(1) }],
+            vec![Sample { quantities: vec![KnownQuantity::SPO2.reading(Ok(of_quality(101)))], ..sample(1) }],
             bad_unit(""),
             bad_unit("a b"),
             bad_unit(&"x".repeat(25)),
@@ -342,17 +397,40 @@ mod tests {
         for samples in refused {
             assert!(matches!(received(samples), Err(Fault::PeerLimit(_))));
         }
+        let kept = Sample { quantities: (0..32).map(nameless).collect(), ..sample(1) };
+        assert!(received(vec![kept]).is_ok());
     }
 
     #[test]
-    fn an_unknown_quantity_is_carried() {
-        let lactate = Quantity {
-            code: Code::Loinc("2524-7".into()),
-            unit: "mmol/L".into(),
-            value: Decimal { mantissa: 11, exponent: -1 },
-        };
-        let batch = received(vec![Sample { quantities: vec![lactate.clone()], ..sample(1) }]).unwrap();
-        assert_eq!(batch.samples[0].quantities, [lactate]);
+    fn every_quantity_travels_with_its_truth() {
+        let quantities = vec![
+            KnownQuantity::SPO2.reading(Ok(of_quality(100))),
+            KnownQuantity::HEART_RATE.reading(Err(Reason::NO_BEAT)),
+            KnownQuantity::BODY_TEMPERATURE.measured(3683, -2),
+        ];
+        let batch = received(vec![Sample { quantities: quantities.clone(), ..sample(1) }]).unwrap();
+        assert_eq!(batch.samples[0].quantities, quantities);
+    }
+
+    #[test]
+    fn what_is_unknown_is_carried() {
+        let value = Decimal { mantissa: 11, exponent: -1 };
+        let measured = Measurement { value, quality: Some(0), method: Method(255), calibration: u16::MAX };
+        let lactate =
+            |reading| Quantity { code: Code::Loinc("2524-7".into()), unit: "mmol/L".into(), reading };
+        for unknown in [lactate(Ok(measured)), lactate(Err(Reason(255)))] {
+            assert!(unknown.is_plausible());
+            let batch = received(vec![Sample { quantities: vec![unknown.clone()], ..sample(1) }]).unwrap();
+            assert_eq!(batch.samples[0].quantities, [unknown]);
+        }
+    }
+
+    #[test]
+    fn known_quantities_are_found_by_their_code() {
+        for known in KnownQuantity::ALL {
+            assert_eq!(KnownQuantity::of(&known.code.into()), Some(known));
+        }
+        assert_eq!(KnownQuantity::of(&Code::Mdc(80_404)), None);
     }
 
     #[test]
@@ -367,6 +445,7 @@ mod tests {
         assert!(KnownQuantity::SPO2.measured(84, 0).is_plausible());
         assert!(!KnownQuantity::SPO2.measured(101, 0).is_plausible());
         assert!(!KnownQuantity::HEART_RATE.measured(0, 0).is_plausible());
+        assert!(KnownQuantity::HEART_RATE.reading(Err(Reason::NO_BEAT)).is_plausible());
     }
 
     #[test]

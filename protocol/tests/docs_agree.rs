@@ -17,8 +17,9 @@ use vitalward_protocol::{
     message::MAX_FIRMWARE,
     opcode::Opcode,
     pairing::code::ALPHABET,
+    reading::{Method, Reason},
     session::{MAX_KEY_AGE, MAX_RECORDS_PER_KEY, MAX_SESSION_AGE},
-    vitals::{KnownQuantity, MAX_QUANTITIES, MAX_SAMPLES, MAX_TEXT},
+    vitals::{Code, KnownQuantity, MAX_QUANTITIES, MAX_SAMPLES, MAX_TEXT},
 };
 
 fn document() -> String {
@@ -69,10 +70,23 @@ fn the_table_of_quantities_is_the_code() {
         .map(|known| {
             let plausible =
                 known.plausible.map_or_else(|| "-".into(), |(low, high)| format!("{low} to {high}"));
-            vec![known.mdc.to_string(), known.name.into(), format!("`{}`", known.unit), plausible]
+            let code = Code::from(known.code).to_string();
+            vec![code, known.name.into(), format!("`{}`", known.unit), plausible]
         })
         .collect();
     assert_eq!(rows(&document(), "### Quantities"), coded);
+}
+
+#[test]
+fn the_tables_of_methods_and_reasons_are_the_code() {
+    let methods: Vec<Vec<String>> =
+        Method::ALL.iter().map(|m| vec![m.0.to_string(), m.to_string()]).collect();
+    let reasons: Vec<Vec<String>> =
+        Reason::ALL.iter().map(|r| vec![r.0.to_string(), r.to_string()]).collect();
+    let named = |heading| -> Vec<Vec<String>> {
+        rows(&document(), heading).into_iter().map(|row| row[..2].to_vec()).collect()
+    };
+    assert_eq!((named("### Methods"), named("### Reasons")), (methods, reasons));
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod common;
 
 use common::*;
 use crypto::{Secret, identity::SigningKey};
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, option, prelude::*};
 use vitalward_protocol::{
     alert::{Audience, Draft, Priority, Receipt, Stage, UnverifiedAlert, UnverifiedReceipt},
     credential::ClientKind,
@@ -21,6 +21,7 @@ use vitalward_protocol::{
     message::FromClient,
     opcode::Opcode,
     pairing::{code::PairingCode, responder::Pairing},
+    reading::{Measurement, Method, Reason},
     time::UnixMillis,
     vitals::{Code, Decimal, Quantity, Sample, SampleTime, UnverifiedBatch, VitalsBatch},
 };
@@ -43,22 +44,23 @@ fn garbage() -> impl Strategy<Value = Vec<u8>> {
 
 fn quantity() -> impl Strategy<Value = Quantity> {
     let code = prop_oneof![any::<u32>().prop_map(Code::Mdc), "[!-~]{1,24}".prop_map(Code::Loinc)];
-    (code, "[!-~]{1,24}", any::<i32>(), -9_i8..=9).prop_map(|(code, unit, mantissa, exponent)| Quantity {
-        code,
-        unit,
-        value: Decimal { mantissa, exponent },
-    })
+    let value = (any::<i32>(), -9_i8..=9).prop_map(|(mantissa, exponent)| Decimal { mantissa, exponent });
+    let measured = (value, option::of(0_u8..=100), any::<u8>(), any::<u16>());
+    let measured = measured.prop_map(|(value, quality, method, calibration)| {
+        Ok(Measurement { value, quality, method: Method(method), calibration })
+    });
+    let reading = prop_oneof![measured, any::<u8>().prop_map(|reason| Err(Reason(reason)))];
+    (code, "[!-~]{1,24}", reading).prop_map(|(code, unit, reading)| Quantity { code, unit, reading })
 }
 
 fn sample() -> impl Strategy<Value = Sample> {
     let time = (any::<u64>(), any::<Option<u64>>());
-    (any::<u64>(), time, any::<bool>(), 0_u8..=100, vec(quantity(), 0..6)).prop_map(
-        |(boot, (since_boot_ms, wall), simulated, quality, quantities)| Sample {
+    (any::<u64>(), time, any::<bool>(), vec(quantity(), 0..6)).prop_map(
+        |(boot, (since_boot_ms, wall), simulated, quantities)| Sample {
             seq: Seq(0),
             boot: BootId(boot),
             taken: SampleTime { since_boot_ms, wall: wall.map(UnixMillis) },
             simulated,
-            quality,
             quantities,
         },
     )

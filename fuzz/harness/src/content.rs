@@ -7,8 +7,11 @@ use protocol::{
     frame::HEADER_LEN,
     group::{GroupMember, GroupOwner, WrappedKey},
     id::{AlertId, BootId, PatientId, Seq, SessionId},
+    reading::{Measurement, Method, Reason},
     time::UnixMillis,
-    vitals::{KnownQuantity, MAX_QUANTITIES, MAX_SAMPLES, Sample, SampleTime, UnverifiedBatch, VitalsBatch},
+    vitals::{
+        Decimal, KnownQuantity, MAX_QUANTITIES, MAX_SAMPLES, Sample, SampleTime, UnverifiedBatch, VitalsBatch,
+    },
 };
 
 use crate::fixture::{GATEWAY, NOW, rng, select};
@@ -33,11 +36,17 @@ fn batch(bytes: &[u8]) {
     assert!(batch.samples.windows(2).all(|pair| pair[0].seq < pair[1].seq));
     assert_eq!(batch.last(), batch.samples.last().map(|sample| sample.seq));
     for sample in &batch.samples {
-        assert!(sample.quality <= 100 && sample.quantities.len() <= MAX_QUANTITIES);
+        assert!(sample.quantities.len() <= MAX_QUANTITIES);
         for quantity in &sample.quantities {
-            let value = quantity.value.to_f64();
-            assert!(value.is_finite() && value.abs() < 1e19);
-            assert!(!quantity.value.to_string().is_empty() && !quantity.code.to_string().is_empty());
+            let said = match quantity.reading {
+                Ok(Measurement { value, quality, method, .. }) => {
+                    assert!(value.to_f64().is_finite() && value.to_f64().abs() < 1e19);
+                    assert!(quality.is_none_or(|quality| quality <= 100));
+                    [value.to_string(), method.to_string()]
+                }
+                Err(reason) => [reason.to_string(), quantity.unit.clone()],
+            };
+            assert!(!said.contains(&String::new()) && !quantity.code.to_string().is_empty());
             assert!(quantity.is_plausible() || KnownQuantity::of(&quantity.code).is_some());
         }
     }
@@ -184,7 +193,15 @@ fn sample(seq: u64) -> Sample {
         boot: BootId(7),
         taken: SampleTime { since_boot_ms: 1_000, wall: Some(NOW.wall) },
         simulated: true,
-        quality: 90,
-        quantities: vec![KnownQuantity::HEART_RATE.measured(72, 0), KnownQuantity::SPO2.measured(975, -1)],
+        quantities: vec![
+            KnownQuantity::HEART_RATE.measured(72, 0),
+            KnownQuantity::SPO2.reading(Ok(Measurement {
+                value: Decimal { mantissa: 975, exponent: -1 },
+                quality: Some(90),
+                method: Method::RATIO_OF_RATIOS,
+                calibration: 1,
+            })),
+            KnownQuantity::RESPIRATION.reading(Err(Reason::MOTION)),
+        ],
     }
 }

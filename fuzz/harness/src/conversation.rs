@@ -566,7 +566,6 @@ fn sample(seq: Seq) -> Sample {
         boot: BootId(7),
         taken: SampleTime { since_boot_ms: 1_000, wall: None },
         simulated: true,
-        quality: 90,
         quantities: vec![KnownQuantity::HEART_RATE.measured(72, 0)],
     }
 }

@@ -284,7 +284,6 @@ fn batch(seq: Seq) -> VitalsBatch {
         boot: BootId(7),
         taken: SampleTime { since_boot_ms: 1_000, wall: None },
         simulated: true,
-        quality: 90,
         quantities: vec![KnownQuantity::HEART_RATE.measured(72, 0)],
     };
     VitalsBatch { previous: [0; 32], samples: vec![sample] }

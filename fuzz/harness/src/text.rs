@@ -16,7 +16,7 @@ use protocol::{
 use serde::{Serialize, de::DeserializeOwned};
 use wearable::{
     recording::{Kind, Recording, Scenario},
-    sampling::{Patient, quality, quantities},
+    sampling::{Patient, quantities},
 };
 
 use crate::fixture::select;
@@ -122,7 +122,6 @@ fn recording(bytes: &[u8]) {
             boot: BootId(1),
             taken: SampleTime { since_boot_ms: 1_000 * second, wall: None },
             simulated: true,
-            quality: quality(&step),
             quantities: quantities(&step),
         };
         let batch = VitalsBatch { previous: [0; 32], samples: vec![sample] };

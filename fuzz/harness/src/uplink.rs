@@ -176,7 +176,6 @@ fn sample(seq: u64) -> Sample {
         boot: BootId(1),
         taken: SampleTime { since_boot_ms: seq, wall: None },
         simulated: true,
-        quality: 90,
         quantities: Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use gateway::ward::{
-    event::{SampleView, WardEvent},
+    event::{QuantityView, SampleView, WardEvent},
     view::AlertReport,
 };
 use host::events::EventLines;
@@ -392,14 +392,17 @@ impl Teller {
     }
 }
 
-/// `P001 HR 98 SpO2 97.1 %`; two dashes for what was not measured.
+/// `P001 HR  98 SpO2 97 %`; two dashes and the reason for what was not measured.
 fn cell(patient: &str, sample: &SampleView) -> String {
-    let value = |known: KnownQuantity| {
-        let code = format!("MDC {}", known.mdc);
-        let found = sample.quantities.iter().find(|quantity| quantity.code == code && quantity.plausible);
-        found.map_or_else(|| "--".into(), |quantity| format!("{:.0}", quantity.value))
+    let shown = |known: KnownQuantity, unit: &str| {
+        let found = sample.quantities.iter().find(|quantity| quantity.name == known.name);
+        match (found.and_then(QuantityView::measured), found.and_then(QuantityView::why_not)) {
+            (Some(measured), _) if measured.plausible => format!("{:>3.0}{unit}", measured.value),
+            (Some(_), _) => " -- implausible".into(),
+            (None, why_not) => format!(" -- {}", why_not.unwrap_or("not measured")),
+        }
     };
-    format!("{patient} HR {:>3} SpO2 {:>2} %", value(KnownQuantity::HEART_RATE), value(KnownQuantity::SPO2))
+    format!("{patient} HR {} SpO2 {}", shown(KnownQuantity::HEART_RATE, ""), shown(KnownQuantity::SPO2, " %"))
 }
 
 /// How it went.

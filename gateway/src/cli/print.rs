@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::time::Readable;
 
 use crate::ward::{
-    event::SampleView,
+    event::{QuantityView, SampleView},
     view::{AlertReport, PatientView, RefusalView, Status, WearableView},
 };
 
@@ -65,14 +65,11 @@ fn newest_vitals(patient: &PatientView) -> String {
 
 fn sample_line(sample: &SampleView) -> String {
     let simulated = if sample.simulated { "SIMULATED " } else { "" };
-    let values: Vec<String> = sample
-        .quantities
-        .iter()
-        .map(|q| {
-            let doubt = if q.plausible { "" } else { " (implausible)" };
-            format!("{} {} {}{doubt}", q.name, q.text, q.unit)
-        })
-        .collect();
+    let quality = |q: &QuantityView| match q.measured().and_then(|measured| measured.quality) {
+        Some(quality) => format!(" [{quality}]"),
+        None => String::new(),
+    };
+    let values: Vec<String> = sample.quantities.iter().map(|q| q.said() + &quality(q)).collect();
     format!("{simulated}{}", values.join(", "))
 }
 
@@ -142,9 +139,9 @@ pub(super) fn vitals(samples: &[SampleView]) -> String {
     }
     let rows = samples.iter().map(|sample| {
         let time = sample.time.clone().unwrap_or_else(|| "time uncertain".into());
-        [time, sample.seq.to_string(), format!("{} %", sample.quality), sample_line(sample)]
+        [time, sample.seq.to_string(), sample_line(sample)]
     });
-    table(["TIME (UTC)", "NUMBER", "QUALITY", "VALUES"], rows)
+    table(["TIME (UTC)", "NUMBER", "VALUES [QUALITY, 0 to 100]"], rows)
 }
 
 fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
@@ -167,7 +164,25 @@ fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]
 
 #[cfg(test)]
 mod tests {
+    use protocol::{reading::Reason, vitals::KnownQuantity};
+
     use super::*;
+    use crate::ward::event::{MeasurementView, ReadingView};
+
+    fn quantity(known: KnownQuantity, reading: Result<(f64, Option<u8>), Reason>) -> QuantityView {
+        let reading = match reading {
+            Ok((value, quality)) => ReadingView::Measured(MeasurementView {
+                value,
+                text: value.to_string(),
+                plausible: true,
+                quality,
+                method: String::new(),
+                calibration: 0,
+            }),
+            Err(reason) => ReadingView::NoReading { reason: reason.to_string() },
+        };
+        QuantityView { code: String::new(), name: known.name.into(), unit: known.unit.into(), reading }
+    }
 
     #[test]
     fn stale_vitals_are_not_shown_as_current() {
@@ -177,15 +192,14 @@ mod tests {
             device: String::new(),
             seq: 1,
             simulated: true,
-            quality: 90,
-            quantities: vec![crate::ward::event::QuantityView {
-                code: "MDC 147842".into(),
-                name: "heart rate".into(),
-                value: 72.0,
-                text: "72".into(),
-                unit: "/min".into(),
-                plausible: true,
-            }],
+            quantities: [
+                (KnownQuantity::HEART_RATE, Ok((72.0, Some(90)))),
+                (KnownQuantity::SPO2, Err(Reason::FINGER_OFF)),
+                (KnownQuantity::RESPIRATION, Err(Reason(77))),
+                (KnownQuantity::MOTION, Ok((1.0, None))),
+            ]
+            .map(|(known, reading)| quantity(known, reading))
+            .into(),
         };
         let mut patient = PatientView {
             id: "P001".into(),
@@ -200,7 +214,10 @@ mod tests {
             post_quantum: Some(true),
             away: false,
         };
-        assert_eq!(newest_vitals(&patient), "SIMULATED heart rate 72 /min (0.4 s ago)");
+        assert_eq!(
+            newest_vitals(&patient),
+            "SIMULATED heart rate 72 /min [90], SpO2 -- finger off, respiration -- reason 77, motion moving (0.4 s ago)"
+        );
         patient.vitals_current = false;
         patient.vitals_age_ms = Some(13_000);
         assert_eq!(newest_vitals(&patient), "-- (last 13 s ago)");

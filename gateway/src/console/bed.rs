@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use protocol::{
+    reading::Reason,
     time::{Monotonic, Now, UnixMillis},
-    vitals::Cadence,
+    vitals::{Cadence, KnownQuantity},
 };
 
 use super::{state::State, when};
 use crate::ward::{
-    event::{QuantityView, SampleView},
+    event::{NO_BEAT, QuantityView, SampleView},
     view::{PatientView, WearableView},
 };
 
@@ -86,7 +87,10 @@ pub(super) struct Reading {
     pub(super) unit: &'static str,
     /// To the digit that rules and people go by; absent: nothing current.
     pub(super) value: Option<String>,
+    /// Why the device has no value; absent also where nothing is current.
+    pub(super) why_not: Option<String>,
     pub(super) plausible: bool,
+    pub(super) quality: Option<u8>,
 }
 
 /// How it stands with the patient's own computer, which shows alerts.
@@ -121,8 +125,6 @@ pub(super) struct Bed<'a> {
     pub(super) readings: [Reading; 4],
     /// Other current quantities, such as `pulse rate 72 /min`.
     pub(super) others: Vec<String>,
-    /// Of the newest sample, if it is current.
-    pub(super) quality: Option<u8>,
     pub(super) simulated: bool,
     pub(super) wearables: Vec<&'a WearableView>,
 }
@@ -167,16 +169,21 @@ impl<'a> Bed<'a> {
         } else {
             Monitoring::Lost(last)
         };
+        let readings = readings(&current);
         Self {
             patient,
             presence,
             monitoring,
-            readings: readings(&current),
-            others: others(&current),
-            quality: current.first().map(|newest| newest.sample.quality),
+            others: others(&current, &readings),
+            readings,
             simulated: all.iter().any(|newest| newest.sample.simulated),
             wearables,
         }
+    }
+
+    /// Of the least trustworthy number shown.
+    pub(super) fn quality(&self) -> Option<u8> {
+        self.readings.iter().filter_map(|reading| reading.quality).min()
     }
 
     /// Whether nobody watches over a patient who should be watched.
@@ -185,49 +192,62 @@ impl<'a> Bed<'a> {
     }
 }
 
+/// A quantity among the newest samples of all devices: the newest value, else why the newest has none.
 fn quantity<'a>(current: &[&'a Newest], name: &str) -> Option<&'a QuantityView> {
-    current.iter().flat_map(|newest| &newest.sample.quantities).find(|quantity| quantity.name == name)
+    let mut found =
+        current.iter().flat_map(|newest| &newest.sample.quantities).filter(|quantity| quantity.name == name);
+    found.clone().find(|quantity| quantity.measured().is_some()).or_else(|| found.next())
 }
 
 fn readings(current: &[&Newest]) -> [Reading; 4] {
-    let heart = quantity(current, "heart rate");
-    let pulse = quantity(current, "pulse rate");
-    let reading = |parameter, label, unit, found: Option<&QuantityView>| Reading {
-        parameter,
-        label,
-        unit,
-        value: found.map(|quantity| match parameter {
-            Parameter::Temperature => format!("{:.1}", quantity.value),
-            _ => format!("{:.0}", quantity.value),
-        }),
-        plausible: found.is_none_or(|quantity| quantity.plausible),
+    let of = |known: KnownQuantity| quantity(current, known.name);
+    let reading = |parameter, label, unit, found: Option<&QuantityView>| {
+        let measured = found.and_then(QuantityView::measured);
+        Reading {
+            parameter,
+            label,
+            unit,
+            value: measured.map(|measured| match parameter {
+                Parameter::Temperature => format!("{:.1}", measured.value),
+                _ => format!("{:.0}", measured.value),
+            }),
+            why_not: found.and_then(QuantityView::why_not).map(str::to_owned),
+            plausible: measured.is_none_or(|measured| measured.plausible),
+            quality: measured.and_then(|measured| measured.quality),
+        }
     };
+    let (heart, pulse) = (of(KnownQuantity::HEART_RATE), of(KnownQuantity::PULSE_RATE));
     [
-        match (heart, pulse) {
-            (None, Some(_)) => reading(Parameter::Heart, "PR", "/min", pulse),
+        match pulse {
+            Some(pulse) if stands_in(pulse, heart) => reading(Parameter::Heart, "PR", "/min", Some(pulse)),
             _ => reading(Parameter::Heart, "HR", "/min", heart),
         },
-        reading(Parameter::Oxygen, "SpO2", "%", quantity(current, "SpO2")),
-        reading(Parameter::Respiration, "RESP", "/min", quantity(current, "respiration")),
-        reading(Parameter::Temperature, "TEMP", "°C", quantity(current, "body temperature")),
+        reading(Parameter::Oxygen, "SpO2", "%", of(KnownQuantity::SPO2)),
+        reading(Parameter::Respiration, "RESP", "/min", of(KnownQuantity::RESPIRATION)),
+        reading(Parameter::Temperature, "TEMP", "°C", of(KnownQuantity::BODY_TEMPERATURE)),
     ]
 }
 
-fn others(current: &[&Newest]) -> Vec<String> {
-    const SHOWN: [&str; 4] = ["heart rate", "SpO2", "respiration", "body temperature"];
-    let has_heart_rate = quantity(current, "heart rate").is_some();
-    let mut others: Vec<&QuantityView> = Vec::new();
-    for quantity in current.iter().flat_map(|newest| &newest.sample.quantities) {
-        let is_shown =
-            SHOWN.contains(&quantity.name.as_str()) || (quantity.name == "pulse rate" && !has_heart_rate);
-        if !is_shown && !others.iter().any(|known| known.code == quantity.code) {
-            others.push(quantity);
+/// Whether the pulse is shown in the place of a heart rate that is not known. A heart that does not beat is.
+fn stands_in(pulse: &QuantityView, heart: Option<&QuantityView>) -> bool {
+    let Some(heart) = heart else { return true };
+    match heart.why_not() {
+        None | Some(NO_BEAT) => false,
+        Some(why) => pulse.measured().is_some() || *why == Reason::NO_SIGNAL.to_string(),
+    }
+}
+
+fn others(current: &[&Newest], readings: &[Reading; 4]) -> Vec<String> {
+    let [heart, ..] = readings;
+    let heart = if heart.label == "PR" { KnownQuantity::PULSE_RATE } else { KnownQuantity::HEART_RATE };
+    let shown = [heart, KnownQuantity::SPO2, KnownQuantity::RESPIRATION, KnownQuantity::BODY_TEMPERATURE];
+    let mut names: Vec<&str> = shown.map(|known| known.name).into();
+    let mut others = Vec::new();
+    for QuantityView { name, .. } in current.iter().flat_map(|newest| &newest.sample.quantities) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+            others.extend(quantity(current, name).map(QuantityView::said));
         }
     }
-    let said = |quantity: &&QuantityView| {
-        let doubt = if quantity.plausible { "" } else { " (implausible)" };
-        let unit = if quantity.unit == "Cel" { "°C" } else { &quantity.unit };
-        format!("{} {} {unit}{doubt}", quantity.name, quantity.text)
-    };
-    others.iter().map(said).collect()
+    others
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use protocol::time::{Monotonic, Now, UnixMillis};
+use protocol::{
+    reading::Reason,
+    time::{Monotonic, Now, UnixMillis},
+};
 
 use super::{
     input::{self, Act},
@@ -11,7 +14,7 @@ use super::{
     state::{Role, State},
 };
 use crate::ward::{
-    event::{QuantityView, SampleView, WardEvent, rfc3339},
+    event::{MeasurementView, QuantityView, ReadingView, SampleView, WardEvent, rfc3339},
     view::{AlertReport, Missing, OfferView, PatientView, Status, WearableView},
 };
 
@@ -26,11 +29,21 @@ pub(super) fn quantity(name: &str, text: &str, unit: &str) -> QuantityView {
     QuantityView {
         code: name.into(),
         name: name.into(),
-        value: text.parse().unwrap(),
-        text: text.into(),
         unit: unit.into(),
-        plausible: true,
+        reading: ReadingView::Measured(MeasurementView {
+            value: text.parse().unwrap(),
+            text: text.into(),
+            plausible: true,
+            quality: Some(97),
+            method: "ECG beats".into(),
+            calibration: 0,
+        }),
     }
+}
+
+pub(super) fn no_reading(name: &str, reason: Reason) -> QuantityView {
+    let reading = ReadingView::NoReading { reason: reason.to_string() };
+    QuantityView { code: name.into(), name: name.into(), unit: String::new(), reading }
 }
 
 pub(super) fn sample(seq: u64, now: Now) -> SampleView {
@@ -40,7 +53,6 @@ pub(super) fn sample(seq: u64, now: Now) -> SampleView {
         device: "uuid-1".into(),
         seq,
         simulated: false,
-        quality: 97,
         quantities: vec![
             quantity("heart rate", "72", "/min"),
             quantity("SpO2", "97.6", "%"),

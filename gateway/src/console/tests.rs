@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use protocol::time::{Monotonic, Now};
+use protocol::{
+    reading::Reason,
+    time::{Monotonic, Now},
+};
 
 use super::{
-    bed::{Bed, Monitoring, Presence},
+    bed::{Bed, Monitoring, Presence, Reading},
     fixtures::{
-        START, after, key, keys, offer, patient, polled, quantity, report, sample, state, vitals, ward,
-        wearable,
+        START, after, key, keys, no_reading, offer, patient, polled, quantity, report, sample, state, vitals,
+        ward, wearable,
     },
     input::{self, Act},
     link::{Answer, Ask, Polled},
@@ -18,7 +21,7 @@ use super::{
     state::{Role, State, Tone},
 };
 use crate::ward::{
-    event::{SampleView, WardEvent, rfc3339},
+    event::{NO_BEAT, QuantityView, SampleView, WardEvent, rfc3339},
     view::{AlertReport, PatientView, RefusalView, WearableView},
 };
 
@@ -103,6 +106,49 @@ fn numbers_of_several_devices_stand_side_by_side() {
     assert_eq!(bed.readings.each_ref().map(|r| r.value.as_deref().unwrap()), ["72", "91", "14", "36.8"]);
     assert_eq!(bed.others, ["pulse rate 70 /min"]);
     assert_eq!(bed.monitoring, Monitoring::Live(Duration::from_secs(3)), "the age of the oldest shown");
+}
+
+#[test]
+fn a_value_that_was_lost_is_replaced_at_once_and_never_by_the_last_one() {
+    let mut state = ward();
+    assert_eq!(shown(&state, START)[1].as_deref(), Some("98"));
+    let mut newer = sample(2, after(1));
+    newer.quantities[1] = no_reading("SpO2", Reason::FINGER_OFF);
+    state.see(&vitals("P001", newer), after(1));
+    assert_eq!(shown(&state, after(1))[1], None);
+    assert_eq!(bed(&state, after(1)).readings[1].why_not.as_deref(), Some("finger off"));
+    assert_eq!(bed(&state, after(20)).readings[1].why_not, None, "a reason grows old as a value does");
+    // A value of another device is not that device's last value.
+    let mut other = sample(9, after(1));
+    other.device = "uuid-2".into();
+    other.quantities = vec![quantity("SpO2", "91", "%")];
+    state.see(&vitals("P001", other), after(1));
+    assert_eq!(shown(&state, after(2))[1].as_deref(), Some("91"));
+}
+
+#[test]
+fn the_pulse_stands_in_for_a_heart_rate_but_not_for_a_heart_that_does_not_beat() {
+    let heart = |heart: Option<Reason>, pulse: QuantityView| {
+        let mut state = ward();
+        let mut newer = sample(2, START);
+        newer.quantities = heart.map(|reason| no_reading("heart rate", reason)).into_iter().collect();
+        newer.quantities.push(pulse);
+        state.see(&vitals("P001", newer), START);
+        let bed = bed(&state, START);
+        let [Reading { label, value, why_not, .. }, ..] = bed.readings;
+        (label, value.or(why_not).unwrap(), bed.others.join(", "))
+    };
+    let pulse = || quantity("pulse rate", "70", "/min");
+    let no_pulse = || no_reading("pulse rate", Reason::FINGER_OFF);
+    let said = |label, shown: &str, others: &str| (label, shown.to_owned(), others.to_owned());
+    assert_eq!(heart(None, pulse()), said("PR", "70", ""));
+    assert_eq!(heart(Some(Reason::LEAD_OFF), pulse()), said("PR", "70", "heart rate -- lead off"));
+    assert_eq!(heart(Some(Reason::NO_BEAT), pulse()), said("HR", NO_BEAT, "pulse rate 70 /min"));
+    assert_eq!(heart(Some(Reason::LEAD_OFF), no_pulse()), said("HR", "lead off", "pulse rate -- finger off"));
+    assert_eq!(
+        heart(Some(Reason::NO_SIGNAL), no_pulse()),
+        said("PR", "finger off", "heart rate -- no signal")
+    );
 }
 
 #[test]

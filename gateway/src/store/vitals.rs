@@ -176,8 +176,8 @@ impl Ledger<'_> {
     ) -> Result<bool, StoreError> {
         let added = self.execute(
             "INSERT INTO samples (doctor, patient, device, seq, batch, boot, since_boot_ms, taken, received,
-                                  simulated, quality, quantities)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                                  simulated, quantities)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT (doctor, device, seq) DO NOTHING",
             params![
                 Text(self.doctor),
@@ -190,7 +190,6 @@ impl Ledger<'_> {
                 sample.taken.wall.map(Millis),
                 Millis(received),
                 sample.simulated,
-                sample.quality,
                 serde_json::to_string(&sample.quantities).map_err(damaged)?,
             ],
         )?;
@@ -258,7 +257,6 @@ fn stored_sample(row: &Row<'_>) -> rusqlite::Result<StoredSample> {
                 wall: optional_time(row, "taken")?,
             },
             simulated: row.get("simulated")?,
-            quality: row.get("quality")?,
             quantities,
         },
     })

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use protocol::{
     alert::Stage,
     id::{AlertId, ClientId, PatientId, SessionId},
+    reading::{Measurement, Reason},
     time::UnixMillis,
-    vitals::{Code, KnownQuantity, Quantity, Sample},
+    vitals::{KnownQuantity, Quantity, Sample},
 };
 use serde::{Deserialize, Serialize};
 
@@ -151,27 +152,55 @@ pub struct SampleView {
     pub seq: u64,
     /// Whether it was simulated.
     pub simulated: bool,
-    /// Signal quality, 0 to 100.
-    pub quality: u8,
-    /// Its values.
+    /// What the device measures, and what became of each.
     pub quantities: Vec<QuantityView>,
 }
 
-/// One value as scripts and screens see it.
+/// One quantity as scripts and screens see it: with a value, or with the reason why there is none.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QuantityView {
     /// `MDC n` or `LOINC n`.
     pub code: String,
     /// Its name, or its code if it has none here.
     pub name: String,
-    /// The value in its unit.
+    /// UCUM unit.
+    pub unit: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub reading: ReadingView,
+}
+
+/// No beat, as people must hear it: it is not an electrode that fell off.
+pub const NO_BEAT: &str = "NO BEAT 4 s, electrodes good";
+
+/// What became of a quantity.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ReadingView {
+    /// It was measured.
+    Measured(MeasurementView),
+    /// There is no value.
+    NoReading {
+        /// Why, such as `finger off`.
+        reason: String,
+    },
+}
+
+/// A value as scripts and screens see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MeasurementView {
+    /// The value in the quantity's unit.
     pub value: f64,
     /// The value as it was sent, with all its digits.
     pub text: String,
-    /// UCUM unit.
-    pub unit: String,
     /// False if it cannot be true; then it is shown as such and not believed.
     pub plausible: bool,
+    /// How far it can be trusted, 0 to 100; absent: not assessed.
+    pub quality: Option<u8>,
+    /// How it was obtained, such as `ECG beats`.
+    pub method: String,
+    /// Version of the calibration behind it; 0 where none is needed.
+    pub calibration: u16,
 }
 
 impl SampleView {
@@ -184,7 +213,6 @@ impl SampleView {
             device: device.to_owned(),
             seq: sample.seq.0,
             simulated: sample.simulated,
-            quality: sample.quality,
             quantities: sample.quantities.iter().map(QuantityView::new).collect(),
         }
     }
@@ -192,19 +220,59 @@ impl SampleView {
 
 impl QuantityView {
     fn new(quantity: &Quantity) -> Self {
-        let name = KnownQuantity::of(&quantity.code)
-            .map_or_else(|| quantity.code.to_string(), |known| known.name.into());
+        let code = quantity.code.to_string();
         Self {
-            code: match &quantity.code {
-                Code::Mdc(code) => format!("MDC {code}"),
-                Code::Loinc(code) => format!("LOINC {code}"),
-            },
-            name,
-            value: quantity.value.to_f64(),
-            text: quantity.value.to_string(),
+            name: KnownQuantity::of(&quantity.code).map_or_else(|| code.clone(), |known| known.name.into()),
+            code,
             unit: quantity.unit.clone(),
-            plausible: quantity.is_plausible(),
+            reading: match quantity.reading {
+                Ok(Measurement { value, quality, method, calibration }) => {
+                    ReadingView::Measured(MeasurementView {
+                        value: value.to_f64(),
+                        text: value.to_string(),
+                        plausible: quantity.is_plausible(),
+                        quality,
+                        method: method.to_string(),
+                        calibration,
+                    })
+                }
+                Err(reason) => ReadingView::NoReading { reason: reason.to_string() },
+            },
         }
+    }
+
+    /// Its value, if it has one.
+    #[must_use]
+    pub const fn measured(&self) -> Option<&MeasurementView> {
+        match &self.reading {
+            ReadingView::Measured(measured) => Some(measured),
+            ReadingView::NoReading { .. } => None,
+        }
+    }
+
+    /// Why it has no value, for people.
+    #[must_use]
+    pub fn why_not(&self) -> Option<&str> {
+        match &self.reading {
+            ReadingView::Measured(_) => None,
+            ReadingView::NoReading { reason } if *reason == Reason::NO_BEAT.to_string() => Some(NO_BEAT),
+            ReadingView::NoReading { reason } => Some(reason),
+        }
+    }
+
+    /// `SpO2 97.6 %` or `SpO2 -- finger off`.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let Self { name, .. } = self;
+        let Some(measured) = self.measured() else {
+            return format!("{name} -- {}", self.why_not().unwrap_or_default());
+        };
+        let doubt = if measured.plausible { "" } else { " (implausible)" };
+        if *name == KnownQuantity::MOTION.name && measured.plausible {
+            return format!("{name} {}", if measured.value < 0.5 { "still" } else { "moving" });
+        }
+        let unit = if self.unit == "Cel" { "°C" } else { &self.unit };
+        format!("{name} {} {unit}{doubt}", measured.text)
     }
 }
 

@@ -81,7 +81,6 @@ mod tests {
             device: String::new(),
             seq: 1,
             simulated: true,
-            quality: 100,
             quantities: Vec::new(),
         }
     }

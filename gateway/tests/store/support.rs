@@ -8,6 +8,7 @@ use protocol::{
     alert::{Alert, Audience, Draft, Priority},
     credential::{ClientKind, GatewayIdentity, LoginKey, PinnedClient},
     id::{AlertId, BootId, ClientId, DeviceId, DoctorId, GatewayId, PatientId, Seq},
+    reading::Reason,
     time::UnixMillis,
     vitals::{KnownQuantity, Sample, SampleTime, VitalsBatch},
 };
@@ -143,8 +144,10 @@ pub(crate) fn sample(seq: u64) -> Sample {
         boot: BootId(u64::MAX),
         taken: SampleTime { since_boot_ms: seq * 1000, wall: Some(NOW) },
         simulated: true,
-        quality: 90,
-        quantities: vec![KnownQuantity::HEART_RATE.measured(72, 0), KnownQuantity::SPO2.measured(975, -1)],
+        quantities: vec![
+            KnownQuantity::HEART_RATE.measured(72, 0),
+            KnownQuantity::SPO2.reading(Err(Reason::FINGER_OFF)),
+        ],
     }
 }
 

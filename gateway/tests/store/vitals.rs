@@ -3,6 +3,7 @@
 use gateway::store::{Store, StoreError, vitals::Appended};
 use protocol::{
     id::{BootId, ClientId, Seq},
+    reading::{Measurement, Method, Reason},
     time::UnixMillis,
     vitals::{Code, Decimal, Quantity, VitalsBatch},
 };
@@ -24,12 +25,11 @@ async fn samples_come_back_as_they_were_measured() {
     let folder = Folder::new();
     let store = with_wearable(&folder).await;
     let mut sent = batch([0; 32], [1, 2]);
-    let lactate = Quantity {
-        code: Code::Loinc("2524-7".into()),
-        unit: "mmol/L".into(),
-        value: Decimal { mantissa: -11, exponent: -1 },
-    };
-    sent.samples[1].quantities = vec![lactate];
+    let value = Decimal { mantissa: -11, exponent: -1 };
+    let measured = Measurement { value, quality: Some(7), method: Method(200), calibration: u16::MAX };
+    let lactate = |reading| Quantity { code: Code::Loinc("2524-7".into()), unit: "mmol/L".into(), reading };
+    sent.samples[0].quantities = vec![lactate(Err(Reason(200)))];
+    sent.samples[1].quantities = vec![lactate(Ok(measured))];
     sent.samples[1].taken.wall = None;
     let appended = append(&store, &sent).await;
     assert_eq!(appended.patient, patient("P001"));

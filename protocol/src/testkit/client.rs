@@ -359,7 +359,6 @@ impl SimClient {
                 boot: memory.boot,
                 taken: SampleTime { since_boot_ms: time, wall: None },
                 simulated: true,
-                quality: 90,
                 quantities: vec![KnownQuantity::HEART_RATE.measured(72, 0)],
             });
             memory.next_seq += 1;

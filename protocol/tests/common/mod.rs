@@ -25,9 +25,10 @@ use vitalward_protocol::{
     message::FromClient,
     opcode::Opcode,
     pairing::{code::PairingCode, initiator::Candidate},
+    reading::{Measurement, Method, Reason},
     testkit::{ConnId, SimGateway},
     time::{ClockFlag, Monotonic, Now, UnixMillis},
-    vitals::{KnownQuantity, Sample, SampleTime, VitalsBatch},
+    vitals::{Decimal, KnownQuantity, Sample, SampleTime, VitalsBatch},
 };
 
 pub const TLS: Channel = Channel::Tls { exporter: [0x42; 32] };
@@ -342,8 +343,17 @@ pub fn batch(seqs: std::ops::RangeInclusive<u64>) -> VitalsBatch {
         boot: BootId(7),
         taken: SampleTime { since_boot_ms: 1_000 * seq, wall: None },
         simulated: true,
-        quality: 95,
-        quantities: vec![KnownQuantity::HEART_RATE.measured(72, 0), KnownQuantity::SPO2.measured(975, -1)],
+        quantities: vec![
+            KnownQuantity::HEART_RATE.reading(Ok(Measurement {
+                value: Decimal { mantissa: 72, exponent: 0 },
+                quality: Some(95),
+                method: Method::ECG_BEATS,
+                calibration: 0,
+            })),
+            KnownQuantity::SPO2.reading(Err(Reason::FINGER_OFF)),
+            KnownQuantity::SDNN.reading(Err(Reason::SETTLING)),
+            KnownQuantity::BODY_TEMPERATURE.measured(3683, -2),
+        ],
     };
     VitalsBatch { previous: [0; 32], samples: seqs.map(sample).collect() }
 }

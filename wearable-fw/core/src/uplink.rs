@@ -283,7 +283,6 @@ mod tests {
             boot: BootId(1),
             taken: SampleTime { since_boot_ms: seq * 1_000, wall: None },
             simulated: true,
-            quality: 90,
             quantities: vec![KnownQuantity::HEART_RATE.measured(72, 0)],
         }
     }

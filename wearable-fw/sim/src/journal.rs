@@ -317,7 +317,6 @@ mod tests {
             boot: BootId(9),
             taken: SampleTime { since_boot_ms: seq, wall: None },
             simulated: true,
-            quality: 90,
             quantities: vec![KnownQuantity::HEART_RATE.measured(720, -1)],
         }
     }

@@ -1,8 +1,11 @@
-//! From what was measured in a second to the quantities that travel. Owns the units and which quantity has which name;
-//! knows neither numbers nor time. What could not be measured is absent, never zero.
+//! From what was measured in a second to the quantities that travel. Owns the units, which quantity has which name and the
+//! numbers of methods and reasons; knows neither numbers nor time of samples. What could not be measured says why.
 
-use protocol::vitals::{KnownQuantity, Quantity};
-use wearable_core::dsp::Reading;
+use protocol::{
+    reading::{Measurement, Method, Reason},
+    vitals::{Decimal, KnownQuantity, Quantity},
+};
+use wearable_core::dsp::{self, motion::Motion};
 
 use crate::recording::{Celsius, Recording, Replay, ReplayError, ReplayOptions, Scenario, Step};
 
@@ -10,45 +13,101 @@ use crate::recording::{Celsius, Recording, Replay, ReplayError, ReplayOptions, S
 const CONVERTER_COUNTS: i32 = 1 << 18;
 const REFERENCE_TENTH_MILLIVOLT: i32 = 18_000;
 
-/// The quantities of a second.
+/// The quantities of a second, what matters most first.
 #[must_use]
 pub fn quantities(step: &Step) -> Vec<Quantity> {
+    use KnownQuantity as Known;
     let readings = &step.readings;
-    let rate = |reading: Reading<_>, known: KnownQuantity| {
-        let reading: Reading<wearable_core::dsp::Rate> = reading;
-        reading.ok().map(|measured| known.measured(measured.value.tenths().into(), -1))
-    };
-    let celsius = |known: KnownQuantity, value: Celsius| known.measured(value.hundredths().into(), -2);
-    let gravity = |known: KnownQuantity, thousandths: i16| known.measured(thousandths.into(), -3);
-    let spo2 = readings.spo2.ok().map(|m| KnownQuantity::SPO2.measured(m.value.tenths().into(), -1));
-    let pulse = step.raw_pulse.last().map(|counts| {
+    let celsius = |known: Known, value: Celsius| known.measured(value.hundredths().into(), -2);
+    let gravity = |known: Known, thousandths: i16| known.measured(thousandths.into(), -3);
+    let mut quantities = vec![
+        measured(Known::HEART_RATE, readings.heart_rate, -1, |rate| rate.tenths()),
+        measured(Known::PULSE_RATE, readings.pulse_rate, -1, |rate| rate.tenths()),
+        measured(Known::SPO2, readings.spo2, -1, |saturation| saturation.tenths()),
+        measured(Known::RESPIRATION, readings.respiration, -1, |rate| rate.tenths()),
+        celsius(Known::BODY_TEMPERATURE, step.temperatures.body),
+        measured(Known::PERFUSION_INDEX, readings.perfusion, -2, |index| index.hundredths()),
+        motion(readings.motion),
+        measured(Known::SDNN, readings.variability, -1, |variability| variability.sdnn),
+        measured(Known::RMSSD, readings.variability, -1, |variability| variability.rmssd),
+        signal(Known::ECG_QUALITY, readings.ecg_quality),
+        signal(Known::PPG_QUALITY, readings.ppg_quality),
+        celsius(Known::MCU_TEMPERATURE, step.temperatures.mcu),
+        celsius(Known::IMU_TEMPERATURE, step.temperatures.imu),
+        gravity(Known::ACCELERATION_X, step.acceleration.x),
+        gravity(Known::ACCELERATION_Y, step.acceleration.y),
+        gravity(Known::ACCELERATION_Z, step.acceleration.z),
+    ];
+    quantities.extend(step.raw_pulse.last().map(|counts| {
         let volts = i64::from(*counts) * i64::from(REFERENCE_TENTH_MILLIVOLT) / i64::from(CONVERTER_COUNTS);
-        KnownQuantity::RAW_PULSE.measured(i32::try_from(volts).unwrap_or(i32::MAX), -4)
-    });
-    let measured = [
-        rate(readings.heart_rate, KnownQuantity::HEART_RATE),
-        rate(readings.pulse_rate, KnownQuantity::PULSE_RATE),
-        spo2,
-        pulse,
-    ];
-    let always = [
-        celsius(KnownQuantity::BODY_TEMPERATURE, step.temperatures.body),
-        celsius(KnownQuantity::MCU_TEMPERATURE, step.temperatures.mcu),
-        celsius(KnownQuantity::IMU_TEMPERATURE, step.temperatures.imu),
-        gravity(KnownQuantity::ACCELERATION_X, step.acceleration.x),
-        gravity(KnownQuantity::ACCELERATION_Y, step.acceleration.y),
-        gravity(KnownQuantity::ACCELERATION_Z, step.acceleration.z),
-    ];
-    measured.into_iter().flatten().chain(always).collect()
+        Known::RAW_PULSE.measured(i32::try_from(volts).unwrap_or(i32::MAX), -4)
+    }));
+    quantities
 }
 
-/// The quality of a second: that of its least trustworthy measurement; 0 if nothing was measured from a signal.
-#[must_use]
-pub fn quality(step: &Step) -> u8 {
-    let readings = &step.readings;
-    let rates = [readings.heart_rate, readings.pulse_rate].map(|rate| rate.ok().map(|m| m.quality));
-    let spo2 = readings.spo2.ok().map(|m| m.quality);
-    rates.into_iter().chain([spo2]).flatten().map(|quality| quality.percent()).min().unwrap_or(0)
+fn measured<T: Copy>(
+    known: KnownQuantity,
+    reading: dsp::Reading<T>,
+    exponent: i8,
+    mantissa: impl Fn(T) -> u16,
+) -> Quantity {
+    known.reading(match reading {
+        Ok(measured) => Ok(Measurement {
+            value: Decimal { mantissa: mantissa(measured.value).into(), exponent },
+            quality: Some(measured.quality.percent()),
+            method: method(measured.method),
+            calibration: measured.calibration,
+        }),
+        Err(why) => Err(reason(why)),
+    })
+}
+
+/// Neither the motion state nor a signal's quality is itself assessed.
+fn unassessed(known: KnownQuantity, mantissa: i32, method: Method) -> Quantity {
+    let value = Decimal { mantissa, exponent: 0 };
+    known.reading(Ok(Measurement { value, quality: None, method, calibration: 0 }))
+}
+
+fn motion(state: Motion) -> Quantity {
+    let moving = match state {
+        Motion::Unknown => return KnownQuantity::MOTION.reading(Err(Reason::SETTLING)),
+        Motion::Still => 0,
+        Motion::Moving => 1,
+    };
+    unassessed(KnownQuantity::MOTION, moving, Method::ACCELERATION)
+}
+
+fn signal(known: KnownQuantity, quality: Option<dsp::Quality>) -> Quantity {
+    match quality {
+        Some(quality) => unassessed(known, quality.percent().into(), Method::SIGNAL_INDEX),
+        None => known.reading(Err(Reason::NO_SIGNAL)),
+    }
+}
+
+const fn method(method: dsp::Method) -> Method {
+    match method {
+        dsp::Method::EcgBeats => Method::ECG_BEATS,
+        dsp::Method::PulsePeriod => Method::PULSE_PERIOD,
+        dsp::Method::PulseSpectrum => Method::PULSE_SPECTRUM,
+        dsp::Method::RatioOfRatios => Method::RATIO_OF_RATIOS,
+        dsp::Method::PulseAmplitude => Method::PULSE_AMPLITUDE,
+        dsp::Method::PulseModulation => Method::PULSE_MODULATION,
+        dsp::Method::Impedance => Method::IMPEDANCE,
+    }
+}
+
+const fn reason(reason: dsp::Reason) -> Reason {
+    match reason {
+        dsp::Reason::Settling => Reason::SETTLING,
+        dsp::Reason::LowQuality => Reason::LOW_QUALITY,
+        dsp::Reason::Motion => Reason::MOTION,
+        dsp::Reason::Saturated => Reason::SATURATED,
+        dsp::Reason::FingerOff => Reason::FINGER_OFF,
+        dsp::Reason::LeadOff => Reason::LEAD_OFF,
+        dsp::Reason::LowPerfusion => Reason::LOW_PERFUSION,
+        dsp::Reason::NoBeat => Reason::NO_BEAT,
+        dsp::Reason::NoSignal => Reason::NO_SIGNAL,
+    }
 }
 
 /// The simulated patient, whose scenario may be changed while it runs.
@@ -118,32 +177,39 @@ impl Patient {
 
 #[cfg(test)]
 mod tests {
-    use protocol::vitals::Code;
-
     use super::*;
 
-    fn value(quantities: &[Quantity], known: KnownQuantity) -> Option<f64> {
-        let found = quantities.iter().find(|quantity| quantity.code == Code::Mdc(known.mdc));
-        found.map(|quantity| {
-            assert_eq!(quantity.unit, known.unit);
-            quantity.value.to_f64()
-        })
+    fn of(quantities: &[Quantity], known: KnownQuantity) -> Quantity {
+        let found = quantities.iter().find(|quantity| quantity.code == known.code).unwrap();
+        assert_eq!(found.unit, known.unit);
+        found.clone()
+    }
+
+    fn value(quantities: &[Quantity], known: KnownQuantity) -> f64 {
+        of(quantities, known).reading.unwrap().value.to_f64()
     }
 
     #[test]
     fn a_settled_second_has_every_quantity_in_its_unit() {
         let mut patient = Patient::new(None, Scenario::Normal, 3).unwrap();
-        let settled = std::iter::from_fn(|| patient.next_second())
-            .take(120)
-            .find(|step| quantities(step).len() == 10)
-            .unwrap();
-        let all = quantities(&settled);
+        let seconds = std::iter::from_fn(|| patient.next_second()).take(120).map(|step| quantities(&step));
+        let is_settled = |all: &Vec<Quantity>| {
+            let vital = [KnownQuantity::HEART_RATE, KnownQuantity::PULSE_RATE, KnownQuantity::SPO2];
+            vital.into_iter().all(|known| of(all, known).reading.is_ok())
+        };
+        let all = seconds.into_iter().find(is_settled).unwrap();
         assert!(all.iter().all(Quantity::is_plausible), "{all:?}");
-        assert!((36.0..38.0).contains(&value(&all, KnownQuantity::BODY_TEMPERATURE).unwrap()));
-        assert!((0.9..1.1).contains(&value(&all, KnownQuantity::ACCELERATION_Z).unwrap()));
-        assert!((94.0..=100.0).contains(&value(&all, KnownQuantity::SPO2).unwrap()));
-        assert!((0.3..1.0).contains(&value(&all, KnownQuantity::RAW_PULSE).unwrap()));
-        assert!(quality(&settled) > 0);
+        assert!((36.0..38.0).contains(&value(&all, KnownQuantity::BODY_TEMPERATURE)));
+        assert!((0.9..1.1).contains(&value(&all, KnownQuantity::ACCELERATION_Z)));
+        assert!((94.0..=100.0).contains(&value(&all, KnownQuantity::SPO2)));
+        assert!((0.3..1.0).contains(&value(&all, KnownQuantity::RAW_PULSE)));
+        let spo2 = of(&all, KnownQuantity::SPO2).reading.unwrap();
+        assert_eq!((spo2.method, spo2.calibration), (Method::RATIO_OF_RATIOS, 1));
+        assert!(spo2.quality > Some(0));
+        let heart_rate = of(&all, KnownQuantity::HEART_RATE).reading.unwrap();
+        assert_eq!((heart_rate.method, heart_rate.calibration), (Method::ECG_BEATS, 0));
+        let temperature = of(&all, KnownQuantity::BODY_TEMPERATURE).reading.unwrap();
+        assert_eq!((temperature.quality, temperature.method), (None, Method::DIRECT));
     }
 
     #[test]
@@ -157,13 +223,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_is_absent() {
-        let mut patient = Patient::new(None, Scenario::Normal, 3).unwrap();
-        let first = patient.next_second().unwrap();
-        let all = quantities(&first);
+    fn what_was_not_measured_says_why() {
+        let mut patient = Patient::new(None, Scenario::FingerOff, 3).unwrap();
+        let first = quantities(&patient.next_second().unwrap());
+        let uncovered = quantities(&std::iter::from_fn(|| patient.next_second()).nth(39).unwrap());
         for known in [KnownQuantity::HEART_RATE, KnownQuantity::PULSE_RATE, KnownQuantity::SPO2] {
-            assert_eq!(value(&all, known), None);
+            assert_eq!(of(&first, known).reading, Err(Reason::SETTLING));
         }
-        assert_eq!(quality(&first), 0);
+        for known in [KnownQuantity::PULSE_RATE, KnownQuantity::SPO2] {
+            assert_eq!(of(&uncovered, known).reading, Err(Reason::FINGER_OFF));
+        }
+        assert_eq!(first.len(), uncovered.len(), "nothing is silently left out");
     }
 }

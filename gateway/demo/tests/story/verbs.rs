@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use protocol::vitals::KnownQuantity;
 use serde_json::{Value, json};
 
 use crate::support::{Program, Spot, Ward};
@@ -55,13 +56,17 @@ fn the_main_job_a_newcomer_sees_vitals_arrive_and_a_broadcast_come_back_with_rec
     let numbers: Vec<u64> = vitals.iter().map(|sample| sample["seq"].as_u64().unwrap()).collect();
     assert!(numbers.len() == 5 && numbers.is_sorted_by(|a, b| a > b), "newest first: {numbers:?}");
     for sample in vitals {
-        has_exactly(sample, "time received device seq simulated quality quantities");
+        has_exactly(sample, "time received device seq simulated quantities");
         is_time(&sample["time"]);
         is_time(&sample["received"]);
-        assert_eq!((&sample["simulated"], sample["quality"].is_u64()), (&json!(true), true));
+        assert_eq!(sample["simulated"], json!(true));
         for quantity in sample["quantities"].as_array().unwrap() {
-            has_exactly(quantity, "code name value unit text plausible");
-            assert!(quantity["code"].as_str().unwrap().starts_with("MDC ") && quantity["value"].is_number());
+            if quantity["reason"].is_null() {
+                has_exactly(quantity, "code name unit value text plausible quality method calibration");
+                assert!(quantity["value"].is_number() && quantity["method"].is_string());
+            } else {
+                has_exactly(quantity, "code name unit reason");
+            }
         }
     }
     let names: Vec<&str> = vitals[0]["quantities"]
@@ -70,8 +75,8 @@ fn the_main_job_a_newcomer_sees_vitals_arrive_and_a_broadcast_come_back_with_rec
         .iter()
         .filter_map(|quantity| quantity["name"].as_str())
         .collect();
-    for name in ["body temperature", "MCU temperature", "acceleration x", "raw pulse"] {
-        assert!(names.contains(&name), "{name} is not in {names:?}");
+    for known in KnownQuantity::ALL {
+        assert!(names.contains(&known.name), "{} is not in {names:?}", known.name);
     }
 
     let patients = ward.ask(&["patients"]);

@@ -115,6 +115,38 @@ fn vitals_of_two_wearables_and_two_patients_stay_apart() {
 }
 
 #[test]
+fn a_finger_that_leaves_the_sensor_replaces_the_value_by_the_reason_and_comes_back() {
+    let ward = Ward::open();
+    let _patient = ward.pair("P001", &[]);
+    // The finger is off from second 30 to 45.
+    let limits = ["--scenario", "finger-off", "--speed", "0", "--samples", "60", "--seed", "1"];
+    ward.pair_wearable("W1", "P001", &limits).end().ended(0, &[]);
+    let mut samples = ward.ask(&["vitals", "--patient", "P001", "--last", "100"]).as_array().unwrap().clone();
+    samples.reverse();
+    let course = |name: &str| -> Vec<Value> {
+        let of = |sample: &Value| {
+            let all = sample["quantities"].as_array().unwrap();
+            all.iter().find(|quantity| quantity["name"] == name).expect("it is in every sample").clone()
+        };
+        samples.iter().map(of).collect()
+    };
+    for name in ["SpO2", "pulse rate", "perfusion index"] {
+        let course = course(name);
+        assert!(course[29]["value"].is_number(), "{name} before: {}", course[29]);
+        for second in 31..45 {
+            let (value, reason) = (&course[second]["value"], &course[second]["reason"]);
+            assert_eq!((value, reason), (&Value::Null, &json!("finger off")), "{name} in second {second}");
+        }
+    }
+    let spo2 = &course("SpO2")[29];
+    assert_eq!((&spo2["method"], &spo2["calibration"]), (&json!("ratio of ratios"), &json!(1)));
+    assert!(spo2["quality"].as_u64() > Some(0), "{spo2}");
+    assert!(course("heart rate")[40]["value"].is_number(), "the electrodes are not the finger's business");
+    let said = ward.verb(&["vitals", "--patient", "P001", "--last", "20"]).text();
+    assert!(said.contains("SpO2 -- finger off") && said.contains("body temperature 3"), "{said}");
+}
+
+#[test]
 fn a_listener_on_the_wire_between_wearable_and_gateway_reads_nothing() {
     let patient_id = "Quokka-of-room-9";
     let ward = Ward::open();

@@ -1,18 +1,20 @@
 //! Screens as text: what must be readable on them, whatever their size.
 
+use protocol::reading::Reason;
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 
 use super::*;
 use crate::{
     console::{
         fixtures::{
-            START, after, key, keys, offer, patient, polled, report, sample, state, vitals, ward, wearable,
+            START, after, key, keys, no_reading, offer, patient, polled, report, sample, state, vitals, ward,
+            wearable,
         },
         link::Answer,
         modal::Question,
     },
     ward::{
-        event::SampleView,
+        event::{ReadingView, SampleView},
         view::{PatientView, WearableView},
     },
 };
@@ -89,11 +91,28 @@ fn simulated_numbers_are_marked_at_every_size_and_also_when_they_stop() {
 fn an_implausible_number_is_flagged() {
     let mut doubtful = ward();
     let mut flagged = sample(2, START);
-    flagged.quantities[0].value = 290.0;
-    flagged.quantities[0].plausible = false;
+    let ReadingView::Measured(measured) = &mut flagged.quantities[0].reading else { unreachable!() };
+    (measured.value, measured.plausible) = (290.0, false);
     doubtful.see(&vitals("P001", flagged), START);
     assert_shows(&drawn(&doubtful, (60, 15), START), &["290? impl"]);
     assert_shows(&drawn(&doubtful, (100, 30), START), &["HR implausible"]);
+}
+
+#[test]
+fn a_missing_number_says_why_at_every_size() {
+    let mut missing = ward();
+    let mut newer = sample(2, after(1));
+    newer.quantities[0] = no_reading("heart rate", Reason::NO_BEAT);
+    newer.quantities[1] = no_reading("SpO2", Reason::FINGER_OFF);
+    missing.see(&vitals("P001", newer.clone()), after(1));
+    let large = drawn(&missing, (100, 30), after(1));
+    assert_shows(&large, &["▀▀▀ ▀▀▀", "NO BEAT 4 s,", "electrodes good", "finger off"]);
+    let lines = drawn(&missing, (60, 15), after(1));
+    assert_shows(&lines, &["HR -- NO BEAT 4 s,", "SpO2 -- finger off", "TEMP 36.8 °C"]);
+    assert!(!large.contains("98") && !lines.contains("98 %") && !lines.contains("72"), "{lines}");
+    let mut many = crowd(150);
+    many.see(&vitals("P000", newer), after(1));
+    assert_shows(&drawn(&many, (60, 15), after(1)), &["HR -- SpO2 -- RR 14", "HR NO BEAT 4 s"]);
 }
 
 #[test]

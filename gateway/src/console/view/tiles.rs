@@ -10,7 +10,7 @@ use ratatui::{
 };
 
 use super::{
-    fit::cut,
+    fit::{broken, cut},
     glyphs,
     palette::{Palette, strong},
 };
@@ -184,7 +184,13 @@ fn draw_tile(frame: &mut Frame<'_>, area: Rect, bed: &Bed<'_>, size: Size, palet
         lines.push(match bed.monitoring {
             Monitoring::Live(age) => {
                 let age = format!("{}  ", Readable(age));
-                let mut line = presence(bed, palette, None, width.saturating_sub(age.len()));
+                let room = width.saturating_sub(age.len());
+                let mut line = match missing(bed) {
+                    missing if missing.is_empty() || bed.presence == Presence::Lost => {
+                        presence(bed, palette, None, room)
+                    }
+                    missing => Line::styled(cut(&missing, room), palette.coloured(Color::Yellow)),
+                };
                 line.spans.insert(0, Span::styled(age, Style::reset()));
                 line
             }
@@ -238,6 +244,7 @@ fn value(reading: &Reading) -> &str {
 
 fn style(reading: &Reading, palette: Palette) -> Style {
     match (&reading.value, reading.plausible) {
+        (None, _) if reading.why_not.is_some() => palette.coloured(Color::Yellow),
         (None, _) => palette.faint(),
         (_, false) => palette.coloured(Color::Yellow).add_modifier(Modifier::BOLD),
         _ => palette.parameter(reading.parameter),
@@ -256,7 +263,15 @@ fn large_pair(left: &Reading, right: &Reading, palette: Palette, width: usize) -
     let digits = |reading: &Reading| {
         let shown =
             if reading.plausible { value(reading).to_owned() } else { format!("{}?", value(reading)) };
-        let large = glyphs::number(&shown);
+        let mut large = glyphs::number(&shown);
+        if let Some(why_not) = &reading.why_not {
+            // The dashes are in the middle; the words stand below them.
+            large.rotate_left(1);
+            large.truncate(1);
+            let words = broken(&Line::from(why_not.as_str()), half.saturating_sub(1));
+            large.extend(words.iter().map(Line::to_string));
+            large.resize(3, String::new());
+        }
         let fits = large.iter().all(|line| line.chars().count() <= half)
             && shown.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-' | '?'));
         let drawn = if fits { large } else { vec![String::new(), cut(&shown, half), String::new()] };
@@ -278,7 +293,11 @@ fn pair(left: &Reading, right: &Reading, palette: Palette, width: usize) -> Line
         let doubt = if reading.plausible { "" } else { "? implausible" };
         let unit = if reading.plausible { format!(" {}", reading.unit) } else { String::new() };
         let label = format!("{} ", reading.label);
-        let said = cut(&format!("{}{doubt}{unit}", value(reading)), half.saturating_sub(label.len()));
+        let said = match &reading.why_not {
+            Some(why_not) => format!("-- {why_not}"),
+            None => format!("{}{doubt}{unit}", value(reading)),
+        };
+        let said = cut(&said, half.saturating_sub(label.len() + 1));
         let room = half.saturating_sub(label.len());
         [Span::raw(label), Span::styled(format!("{said:<room$}"), style(reading, palette))]
     };
@@ -304,6 +323,12 @@ fn short_numbers(bed: &Bed<'_>, palette: Palette, width: usize) -> Line<'static>
     Line::from(spans)
 }
 
+/// Which of the four numbers there are not, and why.
+fn missing(bed: &Bed<'_>) -> String {
+    let said = |reading: &Reading| Some(format!("{} {}", reading.label, reading.why_not.as_ref()?));
+    bed.readings.iter().filter_map(said).collect::<Vec<_>>().join(", ")
+}
+
 /// How old the numbers are, or why there are none.
 fn data(bed: &Bed<'_>, palette: Palette, width: usize) -> Line<'static> {
     let every = bed.wearables.iter().filter_map(|wearable| wearable.interval_ms).max();
@@ -312,7 +337,7 @@ fn data(bed: &Bed<'_>, palette: Palette, width: usize) -> Line<'static> {
         .map(|interval| format!("  every {}", Readable(std::time::Duration::from_millis(interval.into()))));
     let (said, style) = match bed.monitoring {
         Monitoring::Live(age) => {
-            let quality = bed.quality.map_or_else(String::new, |quality| format!("  quality {quality} %"));
+            let quality = bed.quality().map_or_else(String::new, |quality| format!("  quality {quality} %"));
             (format!("{} ago{quality}{}", Readable(age), every.unwrap_or_default()), Style::new())
         }
         Monitoring::Lost(Some(age)) => (format!("!!! NO VITALS for {}", Readable(age)), palette.severe()),

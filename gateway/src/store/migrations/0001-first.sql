@@ -90,7 +90,6 @@ CREATE TABLE samples (
     taken         INTEGER,
     received      INTEGER NOT NULL,
     simulated     INTEGER NOT NULL CHECK (simulated IN (0, 1)),
-    quality       INTEGER NOT NULL,
     quantities    TEXT NOT NULL CHECK (json_valid(quantities)),
     UNIQUE (doctor, device, seq)
 ) STRICT;

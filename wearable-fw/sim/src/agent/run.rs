@@ -41,7 +41,7 @@ use crate::{
     keys::Keys,
     outbox::Outbox,
     recording::{Scenario, Step},
-    sampling::{Patient, quality, quantities},
+    sampling::{Patient, quantities},
 };
 
 /// Between two tries with a code that nobody entered at the gateway yet.
@@ -269,7 +269,6 @@ impl Runner {
             boot: self.boot,
             taken: SampleTime { since_boot_ms, wall: self.clock.wall_at(since_boot_ms) },
             simulated: true,
-            quality: quality(&step),
             quantities: quantities(&step),
         };
         match self.memory.outbox.take(sample).await {

@@ -10,7 +10,7 @@
 //! and not in step.
 
 use super::file::{Kind, Recording, RecordingError};
-use super::scenario::{Course, Motion, Random, Scenario, Temperatures};
+use super::scenario::{ACCELERATION_HZ, Course, Motion, Random, Scenario, Temperatures};
 use wearable_core::dsp::spo2::Calibration;
 use wearable_core::dsp::{Monitor, Readings, SampleRates, UnsupportedRate};
 
@@ -63,7 +63,7 @@ pub struct Step {
     pub readings: Readings,
     /// Synthetic.
     pub temperatures: Temperatures,
-    /// Synthetic.
+    /// Synthetic, the newest of this second.
     pub acceleration: Motion,
     /// ECG of this second, microvolt.
     pub raw_ecg: Vec<i32>,
@@ -84,7 +84,6 @@ pub struct Replay {
     repeat: bool,
     second: u32,
     course: Course,
-    artefact: [i32; 2],
     monitor: Monitor,
 }
 
@@ -114,23 +113,26 @@ impl Replay {
         });
         Ok(Self {
             monitor: Monitor::new(
-                SampleRates { ecg_hz: ecg.rate_hz(), ppg_hz: ppg.rate_hz(), ..SampleRates::default() },
+                SampleRates {
+                    ecg_hz: ecg.rate_hz(),
+                    ppg_hz: ppg.rate_hz(),
+                    acceleration_hz: ACCELERATION_HZ,
+                    ..SampleRates::default()
+                },
                 Calibration::V1,
             )?,
             course: Course::new(options.scenario, random),
             at,
             repeat: options.repeat,
             second: 0,
-            artefact: [0; 2],
             ecg,
             ppg,
         })
     }
 
     /// Red and infrared counts that a sensor would give for a recorded amplitude.
-    fn wavelengths(&mut self, amplitude: i32, true_spo2: i32) -> [i32; 2] {
-        self.artefact = self.course.artefact(self.second, self.artefact);
-        finger_counts(absorbance(amplitude), true_spo2, self.artefact)
+    fn wavelengths(&self, amplitude: i32, true_spo2: i32) -> [i32; 2] {
+        finger_counts(absorbance(amplitude), true_spo2, self.course.artefact())
     }
 }
 
@@ -181,7 +183,15 @@ impl Iterator for Replay {
         let true_spo2 = self.course.spo2(self.second);
         let finger_is_on = self.course.finger_is_on(self.second);
         let (mut raw_red, mut raw_pulse) = (Vec::new(), Vec::new());
-        for amplitude in amplitudes {
+        let mut acceleration = Motion::default();
+        // Each movement is known before the light that it disturbs.
+        let until = |light: usize| light * usize::from(ACCELERATION_HZ) / amplitudes.len();
+        for (at, amplitude) in amplitudes.iter().copied().enumerate() {
+            for _ in until(at)..until(at + 1) {
+                acceleration = self.course.motion(self.second);
+                let Motion { x, y, z } = acceleration;
+                self.monitor.push_acceleration([x, y, z].map(i32::from));
+            }
             let [red, infrared] = if finger_is_on {
                 self.wavelengths(amplitude, true_spo2)
             } else {
@@ -198,7 +208,7 @@ impl Iterator for Replay {
             second: self.second,
             readings: self.monitor.readings(),
             temperatures: self.course.temperatures(self.second),
-            acceleration: self.course.motion(self.second),
+            acceleration,
             raw_ecg,
             raw_red,
             raw_pulse,

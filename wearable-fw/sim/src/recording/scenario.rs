@@ -42,8 +42,11 @@ pub struct Temperatures {
     pub imu: Celsius,
 }
 
-/// Acceleration in mg, -2000..=2000 each: 1 g on z, noise of +-20 mg, more in [`Scenario::Motion`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Samples of the simulated accelerometer per second, as of an MPU-6050 at its usual divider.
+pub(super) const ACCELERATION_HZ: u16 = 100;
+
+/// Acceleration in mg, -2000..=2020 each: 1 g on z, noise of +-20 mg, more in [`Scenario::Motion`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Motion {
     /// Along the forearm.
     pub x: i16,
@@ -61,6 +64,7 @@ pub(super) struct Course {
     spo2_base: i32,
     temperature_bases: [i32; 3],
     wander: [i32; 3],
+    shake: [i32; 3],
 }
 
 impl Course {
@@ -70,6 +74,7 @@ impl Course {
             spo2_base: 960 + random.up_to(20),
             temperature_bases: [3640 + random.up_to(60), 3700 + random.up_to(300), 3300 + random.up_to(200)],
             wander: [0; 3],
+            shake: [0; 3],
             random,
         }
     }
@@ -116,25 +121,24 @@ impl Course {
         Temperatures { body: celsius((body + fever).min(3950)), mcu: celsius(mcu), imu: celsius(imu) }
     }
 
+    /// One sample of the accelerometer. A shaking arm takes another direction about 11 times a second.
     pub(super) fn motion(&mut self, second: u32) -> Motion {
-        let reach = if self.shakes(second) { 1000 } else { 20 };
-        let [x, y, z] =
-            [0, 0, 1000].map(|rest| i16::try_from(rest + self.random.between(reach)).unwrap_or(0));
-        Motion { x, y, z }
+        if !self.shakes(second) {
+            self.shake = [0; 3];
+        } else if self.random.up_to(8) == 0 {
+            self.shake = [(); 3].map(|()| self.random.between(1000));
+        }
+        let [x, y, z] = self.shake.map(|shake| shake + self.random.between(20));
+        let milli_g = |value: i32| i16::try_from(value).unwrap_or(0);
+        Motion { x: milli_g(x), y: milli_g(y), z: milli_g(z + 1000) }
     }
 
-    /// Artefact (Q20 absorbance, up to 6 %) in red and infrared for one sample: a fresh step about 11 times a second,
-    /// partly common.
-    pub(super) fn artefact(&mut self, second: u32, last: [i32; 2]) -> [i32; 2] {
-        const REACH: i32 = 31_457; // 3 % in Q20
-        if !self.shakes(second) {
-            return [0; 2];
-        }
-        if self.random.up_to(8) > 0 {
-            return last;
-        }
-        let common = self.random.between(REACH);
-        [common + self.random.between(REACH), common + self.random.between(REACH)]
+    /// Artefact (Q20 absorbance, up to 6 %) in red and infrared of the last movement: its x presses on both, y and z
+    /// on one each.
+    pub(super) fn artefact(&self) -> [i32; 2] {
+        const PER_G: i32 = 31_457; // 3 % in Q20
+        let [x, y, z] = self.shake;
+        [x + y, x + z].map(|pressure| pressure * PER_G / 1000)
     }
 
     /// Ambient light on an uncovered sensor, counts.
@@ -202,7 +206,8 @@ mod tests {
     fn only_the_motion_scenario_shakes() {
         let strongest = |scenario| {
             let mut course = Course::new(scenario, Random::new(3));
-            (0..60).map(|second| course.motion(second).x.abs()).max()
+            let seconds = (0..60).flat_map(|second| [second; ACCELERATION_HZ as usize]);
+            seconds.map(|second| course.motion(second).x.abs()).max()
         };
         assert!(strongest(Scenario::Normal) <= Some(20) && strongest(Scenario::Motion) > Some(500));
     }

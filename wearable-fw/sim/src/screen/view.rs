@@ -2,6 +2,7 @@
 //! why there is none; never an old number.
 
 use protocol::{
+    reading::{Measurement, Reason},
     time::Readable,
     vitals::{KnownQuantity, Quantity},
 };
@@ -12,11 +13,10 @@ use ratatui::{
     text::{Line, Span},
     widgets::{Block, Paragraph, Wrap},
 };
-use wearable_core::dsp::{Quality, Reading, Reason};
 
 use crate::{
     agent::{DeviceState, LinkState},
-    recording::{Scenario, Step},
+    recording::Scenario,
     sampling::quantities,
 };
 
@@ -41,7 +41,10 @@ pub fn draw(frame: &mut Frame<'_>, screen: &Screen) {
     let [head, numbers, foot] =
         Layout::vertical([Constraint::Length(7), Constraint::Min(9), Constraint::Length(4)]).areas(inner);
     frame.render_widget(Paragraph::new(screen.head()).wrap(Wrap { trim: true }), head);
-    frame.render_widget(Paragraph::new(screen.numbers()), numbers);
+    let columns = Layout::horizontal([Constraint::Length(48), Constraint::Min(0)]).areas::<2>(numbers);
+    for (area, lines) in columns.into_iter().zip(screen.numbers()) {
+        frame.render_widget(Paragraph::new(lines), area);
+    }
     frame.render_widget(Paragraph::new(screen.foot()).wrap(Wrap { trim: true }), foot);
 }
 
@@ -75,31 +78,32 @@ impl Screen {
         lines
     }
 
-    fn numbers(&self) -> Vec<Line<'static>> {
-        let Some(step) = &self.state.step else { return vec![Line::from("no sample yet")] };
-        let values = quantities(step);
-        KnownQuantity::ALL.iter().filter_map(|known| self.number(step, &values, known)).collect()
+    /// The patient's numbers on the left, the device's on the right.
+    fn numbers(&self) -> [Vec<Line<'static>>; 2] {
+        let Some(step) = &self.state.step else { return [vec![Line::from("no sample yet")], Vec::new()] };
+        let (device, patient): (Vec<_>, Vec<_>) = quantities(step).into_iter().partition(is_of_device);
+        [
+            patient.iter().map(|quantity| self.number(quantity, 17, 12)).collect(),
+            device.iter().map(|quantity| self.number(quantity, 16, 9)).collect(),
+        ]
     }
 
-    /// The line of a quantity; none for one that this device does not measure.
-    fn number(&self, step: &Step, values: &[Quantity], known: &KnownQuantity) -> Option<Line<'static>> {
-        let found = values.iter().find(|value| KnownQuantity::of(&value.code) == Some(known));
-        let signal = signal_of(step, known);
-        let (value, note) = match (found, signal) {
-            (Some(quantity), Some(Ok(quality))) => {
-                (shown(quantity), format!("quality {} of 100", quality.percent()))
-            }
-            (Some(quantity), _) => (shown(quantity), String::new()),
-            (None, Some(Err(reason))) => ("--".into(), reason_in_words(reason).to_owned()),
-            (None, _) => return None,
+    fn number(&self, quantity: &Quantity, name: usize, value: usize) -> Line<'static> {
+        let known = KnownQuantity::of(&quantity.code);
+        let named = known.map_or_else(|| quantity.code.to_string(), |known| known.name.into());
+        let (shown, note, colour) = match quantity.reading {
+            Ok(measured) => (
+                format!("{:>value$}", shown(quantity, &measured)),
+                measured.quality.map_or_else(String::new, |quality| format!("  quality {quality} of 100")),
+                known.map_or(Color::White, colour_of),
+            ),
+            Err(reason) => ("--".into(), format!(" {}", in_words(reason)), Color::Yellow),
         };
-        let style = if found.is_some() { self.style(colour_of(known)) } else { self.style(Color::Yellow) };
-        let name = Span::raw(format!("{:<18}", known.name));
-        Some(Line::from(vec![
-            name,
-            Span::styled(format!("{value:>14}"), style),
-            Span::raw(format!("   {note}")),
-        ]))
+        Line::from(vec![
+            Span::raw(format!("{named:<name$}")),
+            Span::styled(shown, self.style(colour)),
+            Span::raw(note),
+        ])
     }
 
     fn foot(&self) -> Vec<Line<'static>> {
@@ -121,28 +125,31 @@ impl Screen {
     }
 }
 
-/// For a quantity that comes from a signal: how good it is, or why there is none.
-fn signal_of(step: &Step, known: &KnownQuantity) -> Option<Result<Quality, Reason>> {
-    fn of<T: Copy>(reading: Reading<T>) -> Result<Quality, Reason> {
-        reading.map(|measurement| measurement.quality)
-    }
-    let readings = &step.readings;
-    match *known {
-        KnownQuantity::HEART_RATE => Some(of(readings.heart_rate)),
-        KnownQuantity::PULSE_RATE => Some(of(readings.pulse_rate)),
-        KnownQuantity::SPO2 => Some(of(readings.spo2)),
-        _ => None,
-    }
+fn is_of_device(quantity: &Quantity) -> bool {
+    let device = [
+        KnownQuantity::ECG_QUALITY,
+        KnownQuantity::PPG_QUALITY,
+        KnownQuantity::MCU_TEMPERATURE,
+        KnownQuantity::IMU_TEMPERATURE,
+        KnownQuantity::ACCELERATION_X,
+        KnownQuantity::ACCELERATION_Y,
+        KnownQuantity::ACCELERATION_Z,
+        KnownQuantity::RAW_PULSE,
+    ];
+    device.iter().any(|known| quantity.code == known.code)
 }
 
-/// Units as people write them, not as UCUM does.
-fn shown(quantity: &Quantity) -> String {
+/// As people write it, not as UCUM does.
+fn shown(quantity: &Quantity, measured: &Measurement) -> String {
     let unit = match quantity.unit.as_str() {
         "Cel" => "C",
         "[g]" => "g",
+        _ if quantity.code == KnownQuantity::MOTION.code => {
+            return if measured.value.mantissa == 0 { "still" } else { "moving" }.into();
+        }
         unit => unit,
     };
-    format!("{} {unit:<4}", quantity.value)
+    format!("{} {unit}", measured.value)
 }
 
 fn colour_of(known: &KnownQuantity) -> Color {
@@ -153,17 +160,10 @@ fn colour_of(known: &KnownQuantity) -> Color {
     }
 }
 
-const fn reason_in_words(reason: Reason) -> &'static str {
+fn in_words(reason: Reason) -> String {
     match reason {
-        Reason::Settling => "settling",
-        Reason::LowQuality => "signal too poor",
-        Reason::FingerOff => "finger off",
-        Reason::LeadOff => "electrode off",
-        Reason::LowPerfusion => "pulse too weak",
-        Reason::Motion => "moving",
-        Reason::Saturated => "sensor saturated",
-        Reason::NoBeat => "no beat",
-        Reason::NoSignal => "no signal",
+        Reason::NO_BEAT => "NO BEAT 4 s, electrodes good".into(),
+        reason => reason.to_string(),
     }
 }
 
