@@ -9,6 +9,7 @@ mod filter;
 mod monitor;
 pub mod motion;
 pub mod optics;
+mod period;
 pub mod pulse;
 pub mod respiration;
 mod spectrum;

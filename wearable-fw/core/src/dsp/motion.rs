@@ -8,11 +8,14 @@
 use super::UnsupportedRate;
 use super::filter::{Resampler, Ring};
 use super::optics::{PulseBand, RATE_HZ};
-use super::spectrum::{Span, Spectrum, spectra};
+use super::spectrum::{LENGTH, Span, Spectrum, spectra};
 
 /// Movement of a second that ends rest, mg rms: sedentary wrists stay below 45 mg (Hildebrand et al. 2014, "Age group
 /// comparability of raw accelerometer output", Med Sci Sports Exerc 46:1816).
 const MOVING_MILLI_G: i64 = 45;
+/// Movement of a second that spoils the ratio of two lights, mg rms: the wrist at moderate activity (same source, 101
+/// mg). A hand that holds still against a sensor makes 25 to 100.
+const MUCH_MILLI_G: i64 = 100;
 /// Beyond any movement; limits the input.
 const LIMIT_MILLI_G: i32 = 1 << 15;
 /// Seconds that [`Motion`] looks back, as long as the windows that movement spoils.
@@ -33,7 +36,7 @@ pub enum Motion {
 #[derive(Clone, Debug)]
 struct Axis {
     band: PulseBand,
-    span: Span,
+    span: Span<LENGTH>,
 }
 
 /// Streaming motion state.
@@ -103,11 +106,17 @@ impl Accelerometer {
         }
     }
 
+    /// Moves much, in the newest second.
+    pub(super) fn moves_much(&self) -> bool {
+        self.seconds.iter().next_back().is_some_and(|second| i64::from(second) > MUCH_MILLI_G * MUCH_MILLI_G)
+    }
+
     /// Power of the three axes together; `None` before a full window.
     pub(super) fn spectrum(&self) -> Option<Spectrum> {
-        let [x, y, z] = self.axes.as_ref().filter(|axes| axes.iter().all(|axis| axis.span.is_full()))?;
+        let [x, y, z] =
+            self.axes.as_ref().filter(|axes| axes.iter().all(|axis| axis.span.len() == LENGTH))?;
         let [x, y, z] = [&x.span, &y.span, &z.span];
-        let ([mut sum, of_y], [of_z, _]) = (spectra([x, y]), spectra([z, z]));
+        let ([mut sum, of_y], [of_z, _]) = (spectra(x, y), spectra(z, z));
         for (sum, (y, z)) in sum.iter_mut().zip(of_y.into_iter().zip(of_z)) {
             *sum = sum.saturating_add(y).saturating_add(z);
         }

@@ -13,7 +13,8 @@
 /// Bins of a spectrum: [`tenths`] 293..=2402.
 pub(super) const BINS: usize = 73;
 const FIRST: usize = 10;
-const LENGTH: u8 = 100;
+/// Values of a spectrum's window.
+pub(super) const LENGTH: usize = 100;
 const POINTS: usize = 256;
 
 /// Powers of the bins.
@@ -25,19 +26,19 @@ pub(super) const fn tenths(bin: u64) -> u64 {
     (bin + FIRST as u64 * 256) * 1875 / (64 * 256)
 }
 
-/// The last 8 s of a signal of 25 Hz.
+/// The last `N` values of a signal, given at 25 Hz and kept at 12.5 Hz.
 #[derive(Clone, Debug)]
-pub(super) struct Span {
+pub(super) struct Span<const N: usize> {
     before: [i32; 2],
     odd: bool,
-    values: [i16; LENGTH as usize],
     next: u8,
     filled: u8,
+    values: [i16; N],
 }
 
-impl Span {
+impl<const N: usize> Span<N> {
     pub(super) const fn new() -> Self {
-        Self { before: [0; 2], odd: false, values: [0; LENGTH as usize], next: 0, filled: 0 }
+        Self { before: [0; 2], odd: false, next: 0, filled: 0, values: [0; N] }
     }
 
     /// One value; every second time a mean of three, weighted 1 2 1, is kept. Saturates at +-2^15.
@@ -45,33 +46,35 @@ impl Span {
         let value = value.clamp(i16::MIN.into(), i16::MAX.into());
         if self.odd {
             self.values[usize::from(self.next)] = ((self.before[0] + 2 * self.before[1] + value) / 4) as i16;
-            self.next = (self.next + 1) % LENGTH;
-            self.filled = LENGTH.min(self.filled + 1);
+            self.next = ((usize::from(self.next) + 1) % N) as u8;
+            self.filled = N.min(usize::from(self.filled) + 1) as u8;
         }
         self.before = [self.before[1], value];
         self.odd = !self.odd;
     }
 
-    pub(super) const fn is_full(&self) -> bool {
-        self.filled == LENGTH
+    /// How many values there are.
+    pub(super) fn len(&self) -> usize {
+        self.filled.into()
     }
 
-    /// Oldest first, without their mean, under the window.
-    fn windowed(&self) -> impl Iterator<Item = i32> {
-        let mean = self.values.iter().copied().map(i32::from).sum::<i32>() / i32::from(LENGTH);
+    /// The newest `count` values, oldest first; zeros before the first.
+    pub(super) fn newest(&self, count: usize) -> impl Iterator<Item = i32> + Clone {
         let (late, early) = self.values.split_at(self.next.into());
-        early
-            .iter()
-            .chain(late)
-            .zip(HANN)
-            .map(move |(value, weight)| ((i32::from(*value) - mean) * weight) >> 15)
+        early.iter().chain(late).skip(N - count).copied().map(i32::from)
+    }
+
+    /// The newest values of a spectrum, without their mean, under the window.
+    fn windowed(&self) -> impl Iterator<Item = i32> {
+        let mean = self.newest(LENGTH).sum::<i32>() / LENGTH as i32;
+        self.newest(LENGTH).zip(HANN).map(move |(value, weight)| ((value - mean) * weight) >> 15)
     }
 }
 
 /// Spectra of two signals.
-pub(super) fn spectra(pair: [&Span; 2]) -> [Spectrum; 2] {
+pub(super) fn spectra<const N: usize, const M: usize>(first: &Span<N>, second: &Span<M>) -> [Spectrum; 2] {
     let mut points = [[0; 2]; POINTS];
-    for (point, (real, imaginary)) in points.iter_mut().zip(pair[0].windowed().zip(pair[1].windowed())) {
+    for (point, (real, imaginary)) in points.iter_mut().zip(first.windowed().zip(second.windowed())) {
         *point = [real, imaginary];
     }
     transform(&mut points);
@@ -131,8 +134,8 @@ const TURNS: [[i32; 2]; POINTS / 2] = {
 };
 
 /// `(1 - cos(2 pi (at + 1/2) / 100)) / 2`, Q15.
-const HANN: [i32; LENGTH as usize] = {
-    let mut hann = [0; LENGTH as usize];
+const HANN: [i32; LENGTH] = {
+    let mut hann = [0; LENGTH];
     let mut point = [1_073_211_997, 33_727_046]; // pi / 100
     let mut at = 0;
     while at < hann.len() {
