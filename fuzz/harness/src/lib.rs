@@ -19,6 +19,7 @@ mod frames;
 mod keys;
 mod login;
 mod messages;
+mod monitor;
 mod pairing;
 mod records;
 mod seeds;
@@ -28,8 +29,8 @@ mod ward;
 
 pub use self::{
     content::content, conversation::conversation, files::files, frames::frames, keys::keys, login::login,
-    messages::messages, pairing::pairing, records::records, seeds::seeds, text::text, uplink::uplink,
-    ward::ward,
+    messages::messages, monitor::monitor, pairing::pairing, records::records, seeds::seeds, text::text,
+    uplink::uplink, ward::ward,
 };
 
 /// A target: takes any bytes, panics on a broken property.
@@ -44,6 +45,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("keys", keys),
     ("login", login),
     ("messages", messages),
+    ("monitor", monitor),
     ("pairing", pairing),
     ("records", records),
     ("text", text),

@@ -10,7 +10,7 @@ use protocol::{
 
 use rand_chacha::rand_core::Rng;
 
-use crate::{content, files, fixture::rng, keys, login, pairing, text};
+use crate::{content, files, fixture::rng, keys, login, monitor, pairing, text};
 
 /// The seeds of a target.
 #[must_use]
@@ -22,6 +22,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "keys" => keys::genuine(),
         "login" => login::genuine(),
         "messages" => messages(),
+        "monitor" => monitor::genuine(),
         "pairing" => pairing::genuine(),
         "text" => text::genuine(),
         _ => fates(),

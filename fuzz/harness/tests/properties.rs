@@ -23,7 +23,7 @@ use proptest::{
 fn cases(target: &str) -> u32 {
     match target {
         "ward" => 16,
-        "conversation" | "login" | "pairing" => 64,
+        "conversation" | "login" | "monitor" | "pairing" => 64,
         _ => 512,
     }
 }
@@ -98,4 +98,4 @@ macro_rules! targets {
     };
 }
 
-targets! { content conversation files frames keys login messages pairing records text uplink ward }
+targets! { content conversation files frames keys login messages monitor pairing records text uplink ward }
