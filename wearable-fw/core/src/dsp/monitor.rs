@@ -121,7 +121,7 @@ impl Monitor {
             Some(Ok(light)) => {
                 let accelerometer = self.heard(Stream::Acceleration).is_ok().then_some(&self.accelerometer);
                 self.pulse.push(light, accelerometer);
-                self.oximeter.push(light, self.accelerometer.motion() == Motion::Moving);
+                self.oximeter.push(light, accelerometer.is_some_and(Accelerometer::moves_much));
                 self.pulse_respiration.push(light);
             }
         }

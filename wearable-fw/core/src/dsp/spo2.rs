@@ -16,8 +16,9 @@
 //!    there are since contact; segments of the moving body or of far more energy than the middle one are left out.
 //! 4. **Credibility**: red and infrared have to show the same pulse (correlation), and the standard error of the
 //!    saturation has to be small: the larger of what the correlation allows for and of what leaving out each
-//!    segment in turn shows (the jackknife, Tukey 1958). Movement has ratios of its own, often near 1 (78 %): it
-//!    disagrees with the pulse around it, so it shows there even when both wavelengths move alike.
+//!    segment in turn shows (the jackknife, Tukey 1958). Movement has ratios of its own, often near 1 (78 %), and
+//!    may well move both wavelengths alike; it gives itself away by more energy than usual and by disagreeing with
+//!    the pulse around it.
 //!
 //! The perfusion index is 2 sqrt(2) times the root mean square of ln(infrared) about a line over 2 s, which is the
 //! peak-to-peak height of a sine; the middle one of the last 8 s.
@@ -47,6 +48,8 @@ const FEWEST: i64 = 40;
 /// A segment of this many times the middle one's energy is no pulse: a beat's rise falls into one segment or two,
 /// and pulses differ in height by half (breathing, extrasystoles).
 const OUTLIER: i64 = 6;
+/// Seconds in which the usual energy follows.
+const LEARNING: i64 = 8;
 /// Squared correlation of red and infrared, percent, below which they do not show the same pulse.
 const SAME_PULSE: i64 = 50;
 /// Standard error of the saturation, 0.1 %, that the reading may have: with the 2 % that a good calibration leaves
@@ -192,6 +195,14 @@ struct Contact {
     recent_len: usize,
     /// The newest is last and still filling.
     segments: [Segment; SEGMENTS],
+    usual_energy: i64,
+}
+
+/// A ratio with its standard error, Q16.
+#[derive(Clone, Copy, Debug)]
+struct Estimate {
+    ratio: i64,
+    error: i64,
 }
 
 impl Contact {
@@ -202,6 +213,7 @@ impl Contact {
             recent: [light; LAG],
             recent_len: 1,
             segments: [Segment::default(); SEGMENTS],
+            usual_energy: 0,
         }
     }
 
@@ -223,9 +235,20 @@ impl Contact {
         let slope = Light { red: light.red - oldest.red, infrared: light.infrared - oldest.infrared };
         newest.push(slope, i64::from(light.infrared - self.first_infrared) >> 4, moving);
         if newest.count == SEGMENT {
+            let energy = newest.slopes().energy();
+            self.learn(energy);
             self.segments.rotate_left(1);
             self.segments[SEGMENTS - 1] = Segment::default();
         }
+    }
+
+    /// Once a second.
+    const fn learn(&mut self, energy: i64) {
+        self.usual_energy += match self.usual_energy {
+            0 => energy,
+            usual if energy <= OUTLIER * usual => (energy - usual) / LEARNING,
+            usual => usual / LEARNING,
+        };
     }
 
     /// Segments at rest, oldest first, or why there are too few.
@@ -264,8 +287,8 @@ impl Contact {
         Ok((hundredths, Quality::clamped((10_000 * at(1) / at(3).max(1)).isqrt())))
     }
 
-    /// The ratio and its standard error, Q16.
-    fn ratio(&self) -> Result<(i64, i64), Reason> {
+    /// The ratio of the window.
+    fn estimate(&self) -> Result<Estimate, Reason> {
         let mut parts = [Slopes::default(); SEGMENTS];
         let mut energies = [0; SEGMENTS];
         let mut found = 0;
@@ -276,7 +299,8 @@ impl Contact {
         }
         let energies = &mut energies[..found];
         energies.sort_unstable();
-        let most = energies.get(found / 2).map_or(0, |middle| middle * OUTLIER);
+        let middle = energies.get(found / 2).copied().unwrap_or(0);
+        let most = OUTLIER * if self.usual_energy > 0 { middle.min(self.usual_energy) } else { middle };
         let kept = || parts.iter().filter(|part| part.count > 0 && part.energy() <= most);
         let sum = |parts: &mut dyn Iterator<Item = &Slopes>| {
             parts.fold(Slopes::default(), |sum, part| sum.plus(1, *part))
@@ -290,7 +314,7 @@ impl Contact {
         if kept().count() >= 3 {
             error = error.max(jackknife(whole, kept()).ok_or(Reason::LowQuality)?);
         }
-        Ok((ratio, error))
+        Ok(Estimate { ratio, error })
     }
 }
 
@@ -342,7 +366,7 @@ impl Oximeter {
             FAINT..=TOO_STRONG => {}
             _ => return Err(Reason::LowQuality),
         }
-        let (ratio, error) = contact.ratio()?;
+        let Estimate { ratio, error } = contact.estimate()?;
         let (value, fall) = self.calibration.at(ratio).ok_or(Reason::LowQuality)?;
         let error = (error * fall) >> 24;
         // Up to 3 % above full is calibration error; more is a wrong signal.
