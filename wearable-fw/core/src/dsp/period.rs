@@ -1,56 +1,63 @@
-//! Pulse rate at rest: beats of the last 16 s, if the signal repeats itself at their rate.
+//! Pulse rate at rest: beats of the last 19 s, with a second witness.
 //!
-//! Owns the two measures and their agreement. Knows neither sensors nor movement.
+//! Owns the count of beats and its witnesses. Knows neither sensors nor movement.
 //!
-//! Beats are maxima of the pulse band; their mean interval is the rate, as monitors count it (an autocorrelation alone
-//! prefers the commonest interval and reads low where breathing modulates the heart). Independent of it, the
-//! normalised autocorrelation of the last 8 s: the first local maximum of at least 0.85 of the greatest. Half or twice
-//! the rate, and noise, show as disagreement.
+//! Waves are the turning points of the pulse band (zigzag with a threshold), beats the waves that rise nearly as much as
+//! the strong ones; their mean interval is the rate, as monitors count it (an autocorrelation alone prefers the
+//! commonest interval and reads low where breathing modulates the heart). Published if one of two witnesses agrees:
+//! the normalised autocorrelation of the last 8 s, whose first local maximum of at least 0.85 of the greatest tells half
+//! and twice the rate; or waves that fall into beats and small ones with nothing between, which noise does not, but an
+//! arrhythmic pulse, which has no period, does.
 
 use super::spectrum::{LENGTH, Span};
 
-/// Values of the longest window, 16 s at 12.5 Hz.
-pub(super) const REST: usize = 200;
-/// 250..=29 /min.
-const LAGS: core::ops::RangeInclusive<usize> = 3..=26;
+/// Values of the window, 19.2 s at 12.5 Hz: oximeters average 8..20 s.
+pub(super) const REST: usize = 240;
+/// First and last lag that can be a maximum, 250..=29 /min.
+const LAGS: [usize; 2] = [3, 26];
 const FIRST_MAXIMUM_PERCENT: i64 = 85;
 /// Autocorrelation (per mille) below which the window is noise: clean pulses reach 600..900, artefacts 200..400.
 const PERIODIC: i64 = 450;
-/// Beats and autocorrelation may differ by a tenth: respiratory arrhythmia separates mean and commonest interval.
+/// Beats and autocorrelation may differ by one part of this: respiratory arrhythmia separates mean and commonest.
 const AGREEMENT: i64 = 10;
-/// Intervals below this many hundredths of the median, or above the second, hold a false beat, or miss one.
-const REGULAR: [i64; 2] = [60, 160];
-const MOST_BEATS: usize = 64;
+/// Intervals outside these hundredths of the median hold a false beat, or miss one.
+const REGULAR: core::ops::RangeInclusive<i64> = 60..=160;
+/// Rise of a beat, and of a wave that may or may not be one, percent of the rise of a strong wave.
+const BEAT: i64 = 45;
+const DOUBTFUL: core::ops::Range<i64> = 30..60;
+/// More waves than this in 19 s are noise.
+const MOST_WAVES: usize = 80;
 
 /// The pulse at rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rhythm {
     /// 0.1 /min.
     pub(super) tenths: u64,
-    /// Likeness of one period to the next, percent.
+    /// Likeness of one period to the next, percent; 30 for an arrhythmic pulse.
     pub(super) percent: i64,
 }
 
-/// `None` where beats and autocorrelation disagree or there is no rhythm.
+/// `None` where there is no rhythm or no witness to it.
 pub(super) fn rhythm(span: &Span<REST>) -> Option<Rhythm> {
-    let (period, likeness) = period(span)?;
-    let interval = interval_of_beats(span, period)?;
-    if (interval - period).abs() * AGREEMENT > period {
-        return None;
-    }
+    let Beats { interval, clear } = beats(span)?;
+    let percent = match period(span) {
+        Some((period, likeness)) if (interval - period).abs() * AGREEMENT <= period => likeness / 10,
+        _ if clear => 30,
+        _ => return None,
+    };
     // 600 tenths of a minute x 12.5 Hz x 256 parts of a sample.
-    Some(Rhythm { tenths: u64::try_from(600 * 25 * 128 / interval).ok()?, percent: likeness / 10 })
+    Some(Rhythm { tenths: u64::try_from(600 * 25 * 128 / interval).ok()?, percent })
 }
 
 /// Period in 1/256 sample and its autocorrelation.
 fn period(span: &Span<REST>) -> Option<(i64, i64)> {
-    let mut correlations = [0; 28];
-    for (lag, correlation) in correlations.iter_mut().enumerate().skip(LAGS.start() - 1) {
+    let mut correlations = [0; LAGS[1] + 2];
+    for (lag, correlation) in correlations.iter_mut().enumerate().skip(LAGS[0] - 1) {
         *correlation = autocorrelation(span, lag);
     }
     let maxima = || {
-        correlations.windows(3).zip(1_i64..).filter_map(|(near, lag)| match *near {
-            [before, at, after] if before < at && at >= after && lag >= 3 => Some((lag, before, at, after)),
+        correlations.windows(3).zip(1_i64..).skip(LAGS[0] - 1).filter_map(|(near, lag)| match *near {
+            [before, at, after] if before < at && at >= after => Some((lag, before, at, after)),
             _ => None,
         })
     };
@@ -58,50 +65,99 @@ fn period(span: &Span<REST>) -> Option<(i64, i64)> {
     let (lag, before, at, after) = maxima()
         .find(|(_, _, at, _)| *at * 100 >= greatest * FIRST_MAXIMUM_PERCENT)
         .filter(|(_, _, at, _)| *at >= PERIODIC)?;
-    // Vertex of the parabola through three points; `before < at >= after` keeps it between them.
-    Some((lag * 256 + 128 * (after - before) / (2 * at - before - after), at))
+    Some((vertex(lag, before, at, after), at))
 }
 
 /// Correlation of the last 8 s with themselves `lag` values earlier, per mille of the two parts' amplitudes.
 fn autocorrelation(span: &Span<REST>, lag: usize) -> i64 {
     let (late, early) = (span.newest(LENGTH).skip(lag), span.newest(LENGTH).take(LENGTH - lag));
-    let amplitude =
-        |part: &mut dyn Iterator<Item = i32>| part.map(|value| i64::from(value).pow(2)).sum::<i64>().isqrt();
-    let scale = amplitude(&mut late.clone()) * amplitude(&mut early.clone());
+    let scale = energy(late.clone()).isqrt() * energy(early.clone()).isqrt();
     let product: i64 = late.zip(early).map(|(late, early)| i64::from(late) * i64::from(early)).sum();
     product * 1000 / scale.max(1)
 }
 
-/// Mean interval of the beats in 1/256 sample: maxima that are the highest within two fifths of a period either side
-/// (at least 0.16 s) and above 0.4 rms, which leaves out the second wave of a beat.
-fn interval_of_beats(span: &Span<REST>, period: i64) -> Option<i64> {
-    let reach = usize::try_from(period * 2 / (5 * 256)).ok()?.max(2);
-    let count = span.len();
-    let energy: i64 = span.newest(count).map(|value| i64::from(value).pow(2)).sum();
-    let floor = (energy * 4 / (25 * i64::try_from(count).ok()?)).isqrt();
-    let mut intervals = [0; MOST_BEATS];
-    let mut filled = 0;
+struct Beats {
+    /// Mean, in 1/256 sample.
+    interval: i64,
+    /// No doubt which waves are beats.
+    clear: bool,
+}
+
+fn beats(span: &Span<REST>) -> Option<Beats> {
+    let mut waves = [Wave::default(); MOST_WAVES];
+    let waves = find_waves(span, &mut waves)?;
+    let mut rises = [0; MOST_WAVES];
+    let rises = rises.get_mut(..waves.len())?;
+    for (rise, wave) in rises.iter_mut().zip(waves.iter()) {
+        *rise = wave.rise;
+    }
+    rises.sort_unstable();
+    let strong = *rises.get(waves.len() * 3 / 4)?;
+    let share = |wave: &Wave| wave.rise * 100 / strong;
+    let doubtful = waves.iter().filter(|wave| DOUBTFUL.contains(&share(wave))).count();
+
+    let mut intervals = [0; MOST_WAVES];
+    let mut count = 0;
     let mut last = None;
-    for at in reach..count.saturating_sub(reach) {
-        let mut near = span.newest(count).skip(at - 1);
-        let [before, centre, after] = core::array::from_fn(|_| i64::from(near.next().unwrap_or(0)));
-        if centre <= floor || before >= centre || after > centre {
-            continue;
-        }
-        if span.newest(count).skip(at - reach).take(2 * reach + 1).any(|value| i64::from(value) > centre) {
-            continue;
-        }
-        let time = i64::try_from(at).ok()? * 256 + 128 * (after - before) / (2 * centre - before - after);
-        if let (Some(last), Some(interval)) = (last.replace(time), intervals.get_mut(filled)) {
-            *interval = time - last;
-            filled += 1;
+    for wave in waves.iter().filter(|wave| share(wave) >= BEAT) {
+        if let (Some(last), Some(interval)) = (last.replace(wave.time), intervals.get_mut(count)) {
+            *interval = wave.time - last;
+            count += 1;
         }
     }
-    let intervals = intervals.get_mut(..filled)?;
+    let intervals = intervals.get_mut(..count)?;
     intervals.sort_unstable();
-    let median = *intervals.get(filled / 2)?;
-    let regular = |interval: &&i64| (REGULAR[0]..=REGULAR[1]).contains(&(**interval * 100 / median));
-    let (sum, accepted) =
-        intervals.iter().filter(regular).fold((0, 0), |(sum, count), interval| (sum + interval, count + 1));
-    (accepted >= 3 && accepted * 4 >= filled * 3).then(|| sum / i64::try_from(accepted).unwrap_or(1))
+    let median = *intervals.get(count / 2)?;
+    let (sum, regular) = intervals
+        .iter()
+        .filter(|interval| REGULAR.contains(&(**interval * 100 / median)))
+        .fold((0, 0), |(sum, count), interval| (sum + interval, count + 1));
+    let clear = doubtful * 8 <= count && regular * 10 >= count * 9 && regular >= 6;
+    (regular >= 3 && regular * 4 >= count * 3)
+        .then(|| Beats { interval: sum / i64::try_from(regular).unwrap_or(1), clear })
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Wave {
+    /// Of the maximum, in 1/256 sample.
+    time: i64,
+    /// From the minimum before.
+    rise: i64,
+}
+
+/// Maxima that rise by more than 0.4 rms and fall by as much after; `None` when there are too many.
+fn find_waves<'a>(span: &Span<REST>, waves: &'a mut [Wave; MOST_WAVES]) -> Option<&'a [Wave]> {
+    let count = span.len();
+    let least = (energy(span.newest(count)) * 4 / (25 * i64::try_from(count).ok()?)).isqrt();
+    let mut found = 0;
+    let mut lowest = i64::MAX;
+    let mut top: Option<(i64, i64)> = None;
+    let mut near = [0; 3];
+    for (value, middle) in span.newest(count).map(i64::from).zip(-1..) {
+        near = [near[1], near[2], value];
+        let [before, at, after] = near;
+        if top.is_none() {
+            lowest = lowest.min(value);
+        }
+        let highest = top.is_none_or(|(highest, _)| at > highest);
+        if middle > 0 && before < at && at >= after && at - lowest > least && highest {
+            top = Some((at, vertex(middle, before, at, after)));
+        }
+        if let Some((highest, time)) = top.filter(|(highest, _)| highest - value > least) {
+            *waves.get_mut(found)? = Wave { time, rise: highest - lowest };
+            found += 1;
+            (lowest, top) = (value, None);
+        }
+    }
+    waves.get(..found)
+}
+
+/// Place of the top of a parabola through three neighbours, the middle one the highest, in 1/256.
+const fn vertex(middle: i64, before: i64, at: i64, after: i64) -> i64 {
+    middle * 256 + 128 * (after - before) / (2 * at - before - after)
+}
+
+/// Sum of squares; below 240 x 2^30.
+fn energy(values: impl Iterator<Item = i32>) -> i64 {
+    values.map(|value| i64::from(value).pow(2)).sum()
 }
