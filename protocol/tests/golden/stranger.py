@@ -66,6 +66,15 @@ def sized(data):
     return rest[:length], rest[length:]
 
 
+def zigzag(data):
+    value, rest = varint(data)
+    return value >> 1 ^ -(value & 1), rest
+
+
+def option(data, read):
+    return read(data[1:]) if data[0] else (None, data[1:])
+
+
 # --- The vectors ---
 
 def value(scene, name):
@@ -231,6 +240,41 @@ def check_patient_session(scene, keys, records, gateway_id, alert_key, receipt_k
             verify(2, receipt_key, "receipt", [key_id(2, alert_key) + b"\x04P001" + claim], signature)
 
 
+def byte(data):
+    return data[0], data[1:]
+
+
+def quantity(data):
+    """One quantity: its code, and `value unit, quality, method, calibration` or the reason why there is no value."""
+    loinc, rest = byte(data)
+    code, rest = sized(rest) if loinc else varint(rest)
+    unit, rest = sized(rest)
+    is_missing, rest = byte(rest)
+    if is_missing:
+        reason, rest = byte(rest)
+        return (code, f"reason {reason}"), rest
+    mantissa, rest = zigzag(rest)
+    exponent, rest = struct.unpack("b", rest[:1])[0], rest[1:]
+    quality, rest = option(rest, byte)
+    method, rest = byte(rest)
+    calibration, rest = varint(rest)
+    return (code, f"{mantissa}e{exponent} {unit.decode()}", quality, method, calibration), rest
+
+
+def samples(batch):
+    count, rest = varint(batch[32:])
+    for _ in range(count):
+        for read in (varint, varint, varint, lambda data: option(data, varint), byte):
+            _, rest = read(rest)
+        length, rest = varint(rest)
+        sample = []
+        for _ in range(length):
+            one, rest = quantity(rest)
+            sample.append(one)
+        yield sample
+    assert not rest
+
+
 def check_wearable_session(scene, records):
     previous = bytes(32)
     for opcode, who, frame in frames(scene):
@@ -238,6 +282,10 @@ def check_wearable_session(scene, records):
         if opcode == 70:
             assert said[:32] == previous
             previous = sha("batch", said)
+            assert list(samples(said)) == [[
+                (147842, "72e0 /min", 95, 1, 0), (150456, "reason 4"), (b"80404-7", "reason 0"),
+                (150364, "3683e-2 Cel", None, 0, 0),
+            ]]
 
 
 def check_resumption(scene, psk, channel):

@@ -300,7 +300,7 @@ impl Runner {
     }
 
     fn show_step(&self, step: Step) {
-        self.wires.show(|state| state.step = Some(step));
+        self.wires.show(|state| state.pass(step));
         self.show_counts();
     }
 

@@ -83,6 +83,9 @@ pub enum LinkState {
     },
 }
 
+/// How much of the ECG is shown, in samples: a heartbeat and a little more at 360 Hz.
+pub(crate) const TRACE: usize = 400;
+
 /// How things stand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceState {
@@ -104,6 +107,8 @@ pub struct DeviceState {
     pub code: Option<PairingCode>,
     /// The last second.
     pub step: Option<Step>,
+    /// The newest of the ECG, microvolt, at most 400 samples.
+    pub trace: Vec<i32>,
     /// Its number.
     pub taken: Seq,
     /// Samples that the gateway does not have.
@@ -128,12 +133,20 @@ impl DeviceState {
             speed,
             code: None,
             step: None,
+            trace: Vec::new(),
             taken: Seq(0),
             waiting: 0,
             acknowledged: Seq(0),
             lost: 0,
             battery: 100,
         }
+    }
+
+    /// Another second was measured.
+    pub(crate) fn pass(&mut self, step: Step) {
+        self.trace.extend(&step.raw_ecg);
+        self.trace.drain(..self.trace.len().saturating_sub(TRACE));
+        self.step = Some(step);
     }
 }
 

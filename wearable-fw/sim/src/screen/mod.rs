@@ -1,7 +1,8 @@
 //! The device's face in a terminal. It owns the terminal while it runs and gives it back on every way out; what is drawn
-//! is in `view`, what a key means in `input`.
+//! is in `view` and `trace`, what a key means in `input`.
 
 mod input;
+mod trace;
 mod view;
 
 use anyhow::Context;

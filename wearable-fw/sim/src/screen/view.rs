@@ -14,6 +14,7 @@ use ratatui::{
     widgets::{Block, Paragraph, Wrap},
 };
 
+use super::trace::trace;
 use crate::{
     agent::{DeviceState, LinkState},
     recording::Scenario,
@@ -31,6 +32,9 @@ pub struct Screen {
     pub colours: bool,
 }
 
+/// A curve with fewer lines says nothing.
+const LEAST_CURVE: u16 = 4;
+
 /// Draws it.
 pub fn draw(frame: &mut Frame<'_>, screen: &Screen) {
     let state = &screen.state;
@@ -38,20 +42,26 @@ pub fn draw(frame: &mut Frame<'_>, screen: &Screen) {
     let block = Block::bordered().title(Line::styled(title, screen.style(Color::Yellow)));
     let inner = block.inner(frame.area());
     frame.render_widget(block, frame.area());
-    let [head, numbers, foot] =
-        Layout::vertical([Constraint::Length(7), Constraint::Min(9), Constraint::Length(4)]).areas(inner);
+    let heights = [Constraint::Length(7), Constraint::Length(9), Constraint::Min(0), Constraint::Length(4)];
+    let [head, numbers, curve, foot] = Layout::vertical(heights).areas(inner);
     frame.render_widget(Paragraph::new(screen.head()).wrap(Wrap { trim: true }), head);
     let columns = Layout::horizontal([Constraint::Length(48), Constraint::Min(0)]).areas::<2>(numbers);
     for (area, lines) in columns.into_iter().zip(screen.numbers()) {
         frame.render_widget(Paragraph::new(lines), area);
+    }
+    if curve.height >= LEAST_CURVE && !state.trace.is_empty() {
+        frame.render_widget(trace(&state.trace, screen.colour(Color::Green)), curve);
     }
     frame.render_widget(Paragraph::new(screen.foot()).wrap(Wrap { trim: true }), foot);
 }
 
 impl Screen {
     fn style(&self, colour: Color) -> Style {
-        let plain = Style::new().add_modifier(Modifier::BOLD);
-        if self.colours { plain.fg(colour) } else { plain }
+        Style::new().add_modifier(Modifier::BOLD).fg(self.colour(colour))
+    }
+
+    const fn colour(&self, colour: Color) -> Color {
+        if self.colours { colour } else { Color::Reset }
     }
 
     fn head(&self) -> Vec<Line<'static>> {
@@ -198,19 +208,18 @@ mod tests {
     use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 
     use super::*;
-    use crate::{agent::Speed, sampling::Patient};
+    use crate::{agent::Speed, recording::Recording, sampling::Patient};
 
     fn screen(scenario: Scenario, seconds: usize) -> Screen {
         let mut patient = Patient::new(None, scenario, 3).unwrap();
-        let step = std::iter::from_fn(|| patient.next_second()).take(seconds).last();
         let name = "W001".parse().unwrap();
-        let state = DeviceState {
-            step,
+        let mut state = DeviceState {
             taken: Seq(120),
             acknowledged: Seq(118),
             waiting: 2,
             ..DeviceState::new(name, DeviceId::from_random([5; 16]), scenario, Speed::REAL)
         };
+        std::iter::from_fn(|| patient.next_second()).take(seconds).for_each(|step| state.pass(step));
         Screen { state, message: String::new(), colours: true }
     }
 
@@ -250,6 +259,26 @@ mod tests {
         assert!(line.contains("--") && line.contains("finger off"), "{line}");
         let (text, _) = drawn(&screen(Scenario::Normal, 1), 90, 24);
         assert!(text.lines().any(|line| line.contains("heart rate") && line.contains("settling")), "{text}");
+    }
+
+    #[test]
+    fn the_last_400_samples_of_the_ecg_are_a_curve_where_there_is_room() {
+        let screen = screen(Scenario::Normal, 3);
+        let shown: Vec<i32> = Recording::shipped_ecg().unwrap().values().collect();
+        let at = shown.windows(400).position(|part| part == screen.state.trace);
+        assert!(at.is_some(), "400 samples in a row of the record");
+        let (tall, _) = drawn(&screen, 100, 40);
+        assert!(tall.contains("ECG, the last 400 samples"), "{tall}");
+        let dots: Vec<usize> = (0..100)
+            .map(|column| {
+                let cells = tall.lines().filter_map(|line| line.chars().nth(column));
+                cells.filter(|cell| ('\u{2801}'..='\u{28ff}').contains(cell)).count()
+            })
+            .collect();
+        assert!(dots[1..99].iter().all(|dots| *dots > 0), "without a gap: {dots:?}");
+        assert!(dots.iter().any(|dots| *dots >= 5), "an R wave stands out: {dots:?}");
+        let (low, _) = drawn(&screen, 80, 24);
+        assert!(!low.contains("ECG, the last") && low.contains("IMU temperature"), "{low}");
     }
 
     #[test]
