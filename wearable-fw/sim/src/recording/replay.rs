@@ -84,7 +84,8 @@ pub struct Replay {
     repeat: bool,
     second: u32,
     course: Course,
-    monitor: Monitor,
+    /// Ten kilobytes are too much for the futures that hold a patient.
+    monitor: Box<Monitor>,
 }
 
 impl Replay {
@@ -112,7 +113,7 @@ impl Replay {
             options.start.unwrap_or(chosen) % recording.seconds()
         });
         Ok(Self {
-            monitor: Monitor::new(
+            monitor: Box::new(Monitor::new(
                 SampleRates {
                     ecg_hz: ecg.rate_hz(),
                     ppg_hz: ppg.rate_hz(),
@@ -120,7 +121,7 @@ impl Replay {
                     ..SampleRates::default()
                 },
                 Calibration::V1,
-            )?,
+            )?),
             course: Course::new(options.scenario, random),
             at,
             repeat: options.repeat,
