@@ -5,20 +5,23 @@
 //! Chain: absorbance at 25 Hz; beats at the steepest rise; baseline, amplitude and interval of each (Karlen 2013,
 //! doi 10.1109/TBME.2013.2246160; Charlton 2018, doi 10.1109/RBME.2017.2763681), interpolated to 4 Hz and
 //! differentiated, which levels the 1/f spectrum of vasomotion; over 48 s three rates of each (`rhythm`); the median
-//! of the nine. Published when enough of the nine agree and the three spectra have enough of their power there.
+//! of the nine. Published when four of the nine agree (so at least two modulations do) and the spectra of the last
+//! 80 s have more power there than chance would put.
 //!
-//! A rate above half the pulse rate cannot be told from its mirror image below: limits in docs/firmware.md.
+//! Beats sample the breathing, so a rate above half the pulse rate cannot be told from its mirror image below.
 #![expect(clippy::indexing_slicing, reason = "constant positions, and one reduced modulo the length")]
 
 use super::super::filter::{Ring, eighths};
 use super::super::optics::Light;
 use super::super::{Measurement, Method, Quality, Rate, Reading, Reason};
-use super::rhythm::{self, LONGEST, Trace};
+use super::rhythm::{self, LONGEST, Spectrum, Trace};
 
 /// A beat's rise is the steepest within 0.28 s either side: 214 beats per minute at most.
 const REACH: usize = 7;
-/// Without a beat for 3 s there is no pulse.
+/// Without a beat for 3 s there is no pulse and no rate.
 const NO_BEAT: i32 = 75;
+/// A gap of a quarter of the window is bridged; after a longer one the window starts anew.
+const BRIDGED: i32 = 300;
 /// 32 s hold three breaths at the slowest rate; the window grows to 48 s.
 const SHORTEST: usize = 32 * rhythm::RATE_HZ;
 /// A new rate every 4 s.
@@ -29,10 +32,23 @@ const SPACING: i32 = 25 * 256 / 4;
 const CUT: i32 = i16::MAX as i32;
 /// Median amplitude below which noise hides breathing: 0.1 % of the light, Q20.
 const FAINT: i32 = (1 << 20) / 1000;
-/// Of the nine rates, those that agree with their median.
-const VOTES: usize = 3;
-/// Share of the power near that median, 1/10 000.
-const CONCENTRATED: i32 = 2000;
+/// Least mean change in 0.25 s: of baseline and amplitude 1/200 of the amplitude (a breath that moves them by 2 %),
+/// of the interval what 25 Hz resolve, 2 ms in Q8.
+const LEAST_PART: i32 = 200;
+const LEAST_INTERVAL: i32 = 13;
+/// Greatest, as a part of amplitude and interval: more is artefact or arrhythmia.
+const MOST_PART: i32 = 5;
+const MOST_INTERVAL_PART: i32 = 20;
+/// Share of intervals (per mille, over 16 beats) off their median by 30 %: noise has half of them there.
+const IRREGULAR: i32 = 250;
+/// Rates agree within the resolution of a window of 48 s, tenths per minute.
+const AGREEMENT: i32 = 25;
+/// Rates that agree: one modulation has three.
+const VOTES: usize = 4;
+/// Spectra that the evidence is a mean of: three every 4 s, 32 s of windows of 48 s.
+const MEMORY: i32 = 24;
+/// Share of the power near the rate beyond what an even spectrum has there, 1/10 000.
+const ABOVE_CHANCE: i32 = 500;
 
 /// Baseline, amplitude (absorbance, Q20) and interval (25 Hz samples, Q8) of a beat.
 type Modulations = [i32; 3];
@@ -41,8 +57,8 @@ type Modulations = [i32; 3];
 #[derive(Clone, Debug)]
 struct Beats {
     absorbances: [i32; 3],
-    /// Sums of three absorbances, newest last; the first is examined.
-    smooth: [i32; REACH + 1],
+    /// Sums of three absorbances, newest last; the second is examined.
+    smooth: [i32; REACH + 2],
     /// Rises of these over three samples, newest last; the centre is examined.
     rises: [i32; 2 * REACH + 1],
     heights: Ring<8>,
@@ -60,7 +76,7 @@ impl Beats {
     const fn new(absorbance: i32) -> Self {
         Self {
             absorbances: [absorbance; 3],
-            smooth: [3 * absorbance; REACH + 1],
+            smooth: [3 * absorbance; REACH + 2],
             rises: [0; 2 * REACH + 1],
             heights: Ring::new(),
             beating: false,
@@ -77,13 +93,14 @@ impl Beats {
     fn push(&mut self, absorbance: i32) -> Option<Modulations> {
         self.absorbances = [self.absorbances[1], self.absorbances[2], absorbance];
         self.smooth.rotate_left(1);
-        self.smooth[REACH] = self.absorbances.iter().sum();
+        self.smooth[REACH + 1] = self.absorbances.iter().sum();
         self.rises.rotate_left(1);
-        self.rises[2 * REACH] = self.smooth[REACH] - self.smooth[REACH - 3];
+        self.rises[2 * REACH] = self.smooth[REACH + 1] - self.smooth[REACH - 2];
 
-        let smooth = self.smooth[0];
-        self.lowest = self.lowest.min(smooth);
-        self.highest = self.highest.max(smooth);
+        let smooth = self.smooth[1];
+        let extreme = extreme(self.smooth[0], smooth, self.smooth[2]);
+        self.lowest = self.lowest.min(extreme);
+        self.highest = self.highest.max(extreme);
         self.sum += i64::from(smooth);
         self.since += 1;
         if self.since > NO_BEAT {
@@ -98,13 +115,26 @@ impl Beats {
         self.heights.push(*rise);
         let [before, after] = [before[REACH - 1], after[0]];
         let fraction = (128 * i64::from(after - before) / i64::from(2 * rise - before - after)) as i32;
+        // What `smooth` adds to the sum's integral up to `fraction` after it.
+        let edge = i64::from(smooth) * i64::from(fraction - 128);
         let beat = self.beating.then(|| {
-            let baseline = self.sum / (3 * i64::from(self.since));
-            [baseline as i32, (self.highest - self.lowest) / 3, self.since * 256 + fraction - self.fraction]
+            let interval = self.since * 256 + fraction - self.fraction;
+            let baseline = (self.sum * 256 + edge) / (3 * i64::from(interval));
+            [baseline as i32, (self.highest - self.lowest) / 3, interval]
         });
         (self.beating, self.since, self.fraction) = (true, 0, fraction);
-        (self.lowest, self.highest, self.sum) = (smooth, smooth, 0);
+        (self.lowest, self.highest, self.sum) = (extreme, extreme, -edge / 256);
         beat
+    }
+}
+
+/// The middle of three values or, where it is the largest or the smallest, the vertex of the parabola through them.
+fn extreme(before: i32, middle: i32, after: i32) -> i32 {
+    if (middle > before) == (middle > after) && 2 * middle != before + after {
+        let [slope, bend] = [after - before, 2 * middle - before - after].map(i64::from);
+        middle + i32::try_from(slope * slope / (8 * bend)).unwrap_or(0)
+    } else {
+        middle
     }
 }
 
@@ -114,8 +144,10 @@ struct Window {
     beats: Beats,
     amplitudes: Ring<8>,
     intervals: Ring<8>,
-    /// The last beat's.
+    irregular: i32,
+    /// The last beat's, and 25 Hz samples in Q8 since its middle.
     modulations: Option<Modulations>,
+    since: i32,
     /// 25 Hz samples in Q8 from the middle of the last beat to the next value.
     next_in: i32,
     values: Modulations,
@@ -124,6 +156,9 @@ struct Window {
     next: usize,
     len: usize,
     fresh: usize,
+    /// Mean of the last spectra, and how many it holds.
+    evidence: Spectrum,
+    spectra: i32,
 }
 
 impl Window {
@@ -132,24 +167,33 @@ impl Window {
             beats: Beats::new(absorbance),
             amplitudes: Ring::new(),
             intervals: Ring::new(),
+            irregular: 0,
             modulations: None,
+            since: 0,
             next_in: 0,
             values: [0; 3],
             changes: [[0; 3]; LONGEST],
             next: 0,
             len: 0,
             fresh: 0,
+            evidence: Spectrum::new(),
+            spectra: 0,
         }
     }
 
     /// A new reading when there is one.
     fn push(&mut self, absorbance: i32) -> Option<Reading<Rate>> {
         let beat = self.beats.push(absorbance);
-        if !self.beats.beating && self.beats.since == 0 {
+        self.since += 256;
+        if self.since > BRIDGED * 256 {
             *self = Self::new(absorbance);
+        }
+        if !self.beats.beating && self.since > NO_BEAT * 256 {
             return Some(Err(Reason::LowPerfusion));
         }
         let [baseline, amplitude, interval] = beat?;
+        let distance = self.since - interval / 2;
+        self.since = interval / 2;
         self.amplitudes.push(amplitude);
         self.intervals.push(interval);
         let Some(last) = self.modulations else {
@@ -166,13 +210,14 @@ impl Window {
                 instead
             }
         };
-        let now = [
+        let kept = [
             baseline,
             usual(amplitude, &self.amplitudes, 50, last[1]),
             usual(interval, &self.intervals, 30, last[2]),
         ];
-        self.interpolate(last, now, i32::midpoint(last[2], interval));
-        self.modulations = Some(now);
+        self.irregular += (if kept[2] == interval { 0 } else { 1000 } - self.irregular) / 16;
+        self.interpolate(last, kept, distance);
+        self.modulations = Some(kept);
         if self.fresh < RENEWAL || self.len < SHORTEST {
             return None;
         }
@@ -208,32 +253,45 @@ impl Window {
         clippy::cast_sign_loss,
         reason = "lengths and times of a window: small and positive"
     )]
-    fn rate(&self) -> Reading<Rate> {
-        if eighths(&self.amplitudes, 4) < FAINT {
+    fn rate(&mut self) -> Reading<Rate> {
+        let amplitude = eighths(&self.amplitudes, 4);
+        if amplitude < FAINT {
             return Err(Reason::LowPerfusion);
         }
         // Half the pulse rate, in breaths per minute.
         let interval = eighths(&self.intervals, 4);
+        if self.irregular > IRREGULAR {
+            return Err(Reason::LowQuality);
+        }
         let fastest = (60 * 25 * 256 / 2 / interval.max(1)).clamp(0, 60) as usize;
         let mut rates = [0; 9];
         let mut count = 0;
-        let mut spectra = [None, None, None];
-        for (which, slot) in spectra.iter_mut().enumerate() {
+        let limits = [
+            (amplitude / LEAST_PART, amplitude / MOST_PART),
+            (amplitude / LEAST_PART, amplitude / MOST_PART),
+            (LEAST_INTERVAL, interval / MOST_INTERVAL_PART),
+        ];
+        for (which, (least, most)) in limits.into_iter().enumerate() {
             let Some(trace) = Trace::new(self.changes(which)) else { continue };
+            if !(i64::from(least)..=i64::from(most)).contains(&trace.deviation()) {
+                continue;
+            }
             let spectrum = trace.spectrum(fastest);
             let found = [trace.period(fastest).map(|(rate, _)| rate), spectrum.peak(), trace.counted()];
             for rate in found.into_iter().flatten() {
                 rates[count] = rate;
                 count += 1;
             }
-            *slot = Some(spectrum);
+            self.spectra = (self.spectra + 1).min(MEMORY);
+            self.evidence.approach(&spectrum, self.spectra);
         }
         let rates = &mut rates[..count];
         rates.sort_unstable();
         let median = *rates.get(count / 2).ok_or(Reason::LowQuality)?;
-        let votes = rates.iter().filter(|rate| (*rate - median).abs() <= (median * 12 / 100).max(20)).count();
-        let power: i32 = spectra.iter().flatten().map(|spectrum| spectrum.near(median)).sum::<i32>() / 3;
-        if votes < VOTES || power < CONCENTRATED {
+        let votes = rates.iter().filter(|rate| (*rate - median).abs() <= AGREEMENT).count();
+        let power = self.evidence.near(median);
+        let chance = Spectrum::chance(median, fastest);
+        if votes < VOTES || power < chance + ABOVE_CHANCE {
             return Err(Reason::LowQuality);
         }
         let value = rhythm::rate(median).ok_or(Reason::LowQuality)?;

@@ -3,7 +3,7 @@
 //! Owns no sensor and no decision. `modulation` and `impedance` hand over their traces and weigh the answers.
 //!
 //! - autocorrelation: first maximum close to the greatest (Schrumpf 2016, doi 10.1515/cdbme-2016-0054)
-//! - spectrum: greatest power per octave (Karlen 2013, doi 10.1109/TBME.2013.2246160, uses the plain spectrum)
+//! - spectrum: greatest power (Karlen 2013, doi 10.1109/TBME.2013.2246160)
 //! - breaths counted: "count-orig" (Schaefer & Kratky 2008, doi 10.1007/s10439-007-9428-1)
 #![expect(
     clippy::indexing_slicing,
@@ -134,7 +134,7 @@ impl Trace {
         i32::try_from((60 * 10 * RATE_HZ * (breaths.max(1) - 1)).checked_div(last - first)?).ok()
     }
 
-    /// Share of the power per octave at each whole rate per minute below `fastest`, in 1/10 000.
+    /// Share of the power at each whole rate per minute up to `fastest`, in 1/10 000.
     pub(super) fn spectrum(&self, fastest: usize) -> Spectrum {
         let len = self.len as i32;
         let mut windowed = [0; LONGEST];
@@ -155,7 +155,7 @@ impl Trace {
                 turn = (turn + rate) % TURN;
             }
             let square = |sum: i32| i64::from(sum >> 10).pow(2);
-            power[rate] = (square(cosine) + square(sine)) * rate as i64;
+            power[rate] = square(cosine) + square(sine);
         }
         let whole = power.iter().sum::<i64>().max(1);
         Spectrum { shares: power.map(|power| (power * 10_000 / whole) as i32) }
@@ -170,6 +170,17 @@ pub(super) struct Spectrum {
 
 impl Spectrum {
     const LINES: usize = *BREATHS.end() + 1;
+
+    pub(super) const fn new() -> Self {
+        Self { shares: [0; Self::LINES] }
+    }
+
+    /// Moves by `part` of the way towards another spectrum.
+    pub(super) fn approach(&mut self, other: &Self, part: i32) {
+        for (share, other) in self.shares.iter_mut().zip(other.shares) {
+            *share += (other - *share) / part;
+        }
+    }
 
     /// Rate of the greatest share, tenths per minute.
     pub(super) fn peak(&self) -> Option<i32> {
@@ -186,6 +197,15 @@ impl Spectrum {
             .filter(|(line, _)| (line * 10 - tenths).abs() <= 25)
             .map(|(_, share)| share)
             .sum()
+    }
+
+    /// What [`Spectrum::near`] is when the power is spread evenly up to `fastest`.
+    pub(super) fn chance(tenths: i32, fastest: usize) -> i32 {
+        let mut even = Self::new();
+        let lines = BREATHS.take_while(|rate| *rate <= fastest);
+        let share = 10_000 / (lines.clone().count().max(1) as i32);
+        lines.for_each(|line| even.shares[line] = share);
+        even.near(tenths)
     }
 }
 
