@@ -149,7 +149,7 @@ impl Resampler {
         *self = Self::new(self.from_hz, self.to_hz);
     }
 
-    /// `values` below 2^18 (the ADC width of a MAX30102), rates at most 125 Hz: sums stay below 2^29.
+    /// `values` below 2^18 (the ADC width of a MAX30102), rates at most 400 Hz: sums stay below 2^31.
     pub(super) fn push(&mut self, values: [u32; 2]) -> Option<[u32; 2]> {
         let take = self.to_hz.min(self.from_hz - self.filled);
         for (sum, value) in self.sums.iter_mut().zip(values) {

@@ -20,7 +20,7 @@ const SILENT_SECONDS: u16 = 3;
 pub struct SampleRates {
     /// 100..=500 Hz.
     pub ecg_hz: u16,
-    /// 25..=125 Hz.
+    /// 25..=400 Hz.
     pub ppg_hz: u16,
     /// 25..=200 Hz.
     pub acceleration_hz: u16,

@@ -12,6 +12,8 @@ use super::{Reason, UnsupportedRate};
 pub const FINGER_ON: u32 = 10_000;
 /// Full scale of the 18-bit converter of a MAX30102-class sensor; input is limited to 0..=this.
 pub const FULL_SCALE: u32 = (1 << 18) - 1;
+/// Counts from here on are at the end of the converter; a MAX30102 that converts 15 bits leaves the last 3 at 0.
+const CLIPPED: u32 = FULL_SCALE - 7;
 /// Rate of [`Light`].
 pub(super) const RATE_HZ: u32 = 25;
 
@@ -26,18 +28,18 @@ pub(super) struct Light {
 #[derive(Clone, Debug)]
 pub struct Optics {
     resampler: Resampler,
-    /// Whether a sample of the output to come is at full scale.
+    /// Whether a sample of the output to come is at the end of the converter.
     clipped: bool,
 }
 
 impl Optics {
-    /// For samples at `rate_hz`, 25..=125 Hz.
+    /// For samples at `rate_hz`, 25..=400 Hz.
     ///
     /// # Errors
     /// [`UnsupportedRate`] outside that range.
     pub fn new(rate_hz: u16) -> Result<Self, UnsupportedRate> {
-        if !(25..=125).contains(&rate_hz) {
-            return Err(UnsupportedRate { signal: "PPG", hz: rate_hz, low: 25, high: 125 });
+        if !(25..=400).contains(&rate_hz) {
+            return Err(UnsupportedRate { signal: "PPG", hz: rate_hz, low: 25, high: 400 });
         }
         Ok(Self { resampler: Resampler::new(rate_hz.into(), RATE_HZ), clipped: false })
     }
@@ -52,7 +54,7 @@ impl Optics {
     /// 25 times a second the light, or why it is of no use.
     pub(super) fn push(&mut self, red: i32, infrared: i32) -> Option<Result<Light, Reason>> {
         let counts = [red, infrared].map(|count| u32::try_from(count).unwrap_or(0).min(FULL_SCALE));
-        self.clipped |= counts.contains(&FULL_SCALE);
+        self.clipped |= counts.iter().any(|count| *count >= CLIPPED);
         let [red, infrared] = self.resampler.push(counts)?;
         let clipped = core::mem::take(&mut self.clipped);
         if infrared >> Resampler::FRACTION < FINGER_ON {
@@ -101,6 +103,32 @@ mod tests {
     #[test]
     fn unsupported_rates_are_refused() {
         assert_eq!(Optics::new(24).unwrap_err().hz, 24);
-        assert!(Optics::new(126).is_err() && Optics::new(0).is_err());
+        assert!(Optics::new(401).is_err() && Optics::new(0).is_err());
+    }
+
+    #[test]
+    fn light_keeps_its_time_and_level_at_every_rate() {
+        for rate_hz in [25_u16, 30, 64, 100, 125, 400] {
+            let mut optics = Optics::new(rate_hz).unwrap();
+            let lights: std::vec::Vec<Light> = (0..u32::from(rate_hz) * 60)
+                .filter_map(|_| optics.push(60_000, 250_000))
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(lights.len(), 25 * 60);
+            let level = Light { red: ln(60_000 << 4), infrared: ln(250_000 << 4) };
+            assert!(lights.iter().all(|light| *light == level), "{rate_hz} Hz");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_converter_and_a_missing_finger_are_told_within_two_outputs() {
+        let mut optics = Optics::new(100).unwrap();
+        let mut after = |red, infrared| (0..8).filter_map(|_| optics.push(red, infrared)).last().unwrap();
+        assert!(after(60_000, 90_000).is_ok());
+        assert_eq!(after(262_136, 90_000), Err(Reason::Saturated));
+        assert_eq!(after(60_000, i32::MAX), Err(Reason::Saturated));
+        assert_eq!(after(700, 900), Err(Reason::FingerOff));
+        assert_eq!(after(i32::MIN, i32::MIN), Err(Reason::FingerOff));
+        assert!(after(60_000, 90_000).is_ok());
     }
 }

@@ -11,9 +11,10 @@
 //!    makes (a lamp's current, a finger put down) starts anew.
 //! 2. **Segments** of 1 s keep sums of squares and products; what a line explains of a segment's slopes is taken out
 //!    of it, so a finger that is being pressed or warms has no vote.
-//! 3. **Ratio**: the direction of the cloud of (infrared, red) slopes by total least squares, because noise is in both
-//!    (Golub & Van Loan 1980); ordinary least squares would lower R when the pulse is weak. Over the 1.7 to 8 s that
-//!    there are since contact; segments of the moving body or of far more energy than the middle one are left out.
+//! 3. **Ratio**: the direction of the cloud of (infrared, red) slopes by Deming's regression (*Statistical Adjustment of
+//!    Data*, 1943), because noise is in both: as many counts of it in either, so the darker light has more.
+//!    Ordinary least squares would lower R when the pulse is weak. Over the 1.6 to 8 s that there are since contact;
+//!    segments of the moving body or of far more energy than usual are left out.
 //! 4. **Credibility**: red and infrared have to show the same pulse (correlation), and the standard error of the
 //!    saturation has to be small: the larger of what the correlation allows for and of what leaving out each
 //!    segment in turn shows (the jackknife, Tukey 1958). Movement has ratios of its own, often near 1 (78 %), and
@@ -23,7 +24,7 @@
 //! The perfusion index is 2 sqrt(2) times the root mean square of ln(infrared) about a line over 2 s, which is the
 //! peak-to-peak height of a sine; the middle one of the last 8 s.
 //!
-//! Nothing is held: a reading describes the last 8 s at most, and 3 s after the light is good again it is new.
+//! Nothing is held: a reading describes the last 8 s at most.
 #![expect(
     clippy::indexing_slicing,
     reason = "positions are constants or counts of what was put into the array"
@@ -40,6 +41,8 @@ use super::{Measurement, Method, PerfusionIndex, Quality, Reading, Reason, Satur
 const LAG: usize = 3;
 /// Change of ln(light) in 40 ms, Q20, beyond any pulse: a strong one (20 % of the light) rises in 100 ms at least.
 const JUMP: i32 = (1 << 20) / 10;
+/// Samples that are not looked at after contact or a jump, while lamps and finger settle: 0.2 s.
+const SETTLING: usize = 5;
 /// Samples of a segment: 1 s, about a beat.
 const SEGMENT: i64 = RATE_HZ as i64;
 const SEGMENTS: usize = 8;
@@ -147,10 +150,10 @@ impl Slopes {
         if self.count == 0 { 0 } else { (self.red + self.infrared) / self.count }
     }
 
-    /// Scaled to below 2^30, so that products of two fit.
+    /// Scaled to below 2^27, so that products of two fit.
     const fn scaled(self) -> Self {
         let most = if self.red > self.infrared { self.red } else { self.infrared };
-        let shift = 34_u32.saturating_sub(most.leading_zeros());
+        let shift = 37_u32.saturating_sub(most.leading_zeros());
         Self {
             count: self.count,
             red: self.red >> shift,
@@ -159,14 +162,15 @@ impl Slopes {
         }
     }
 
-    /// Total least squares: direction of the first principal component, Q16. `None` if it does not rise.
-    fn ratio(self) -> Option<i64> {
+    /// Red over infrared, Q16, by Deming's regression with the ratio of red's noise to infrared's (energies, Q16, at
+    /// most e^2). `None` if red does not rise with infrared.
+    fn ratio(self, noise: i64) -> Option<i64> {
         let Self { red, infrared, common, .. } = self.scaled();
         if common <= 0 {
             return None;
         }
-        let less = red - infrared;
-        let along = less + (less * less + 4 * common * common).isqrt();
+        let less = red - ((infrared * noise) >> 16);
+        let along = less + (less * less + ((4 * common * common) >> 16) * noise).isqrt();
         Some(((along << 16) / (2 * common)).min(Self::LARGEST))
     }
 
@@ -192,7 +196,8 @@ struct Contact {
     until_enough: Reason,
     first_infrared: i32,
     recent: [Light; LAG],
-    recent_len: usize,
+    /// Samples since contact or the last jump, until there are enough for a slope.
+    steady: usize,
     /// The newest is last and still filling.
     segments: [Segment; SEGMENTS],
     usual_energy: i64,
@@ -205,13 +210,21 @@ struct Estimate {
     error: i64,
 }
 
+/// Energy of red's noise over infrared's, Q16, where both have as many counts: exp(2 (ln infrared - ln red)).
+fn noise_ratio(light: Light) -> i64 {
+    let exponent = 2 * i64::from(light.infrared - light.red);
+    // (1 + x / 256)^256
+    let root = (1 << 20) + exponent.clamp(-2 << 20, 2 << 20) / 256;
+    (0..8).fold(root, |power, _| (power * power) >> 20) >> 4
+}
+
 impl Contact {
     fn new(light: Light, lost: Reason) -> Self {
         Self {
             until_enough: if lost == Reason::Saturated { lost } else { Reason::Settling },
             first_infrared: light.infrared,
             recent: [light; LAG],
-            recent_len: 1,
+            steady: 1,
             segments: [Segment::default(); SEGMENTS],
             usual_energy: 0,
         }
@@ -225,11 +238,11 @@ impl Contact {
         let newest = &mut self.segments[SEGMENTS - 1];
         if changes.iter().any(|change| change.abs() > JUMP) {
             *newest = Segment::default();
-            self.recent_len = 1;
+            self.steady = 1;
             return;
         }
-        if self.recent_len < LAG {
-            self.recent_len += 1;
+        if self.steady < SETTLING + LAG {
+            self.steady += 1;
             return;
         }
         let slope = Light { red: light.red - oldest.red, infrared: light.infrared - oldest.infrared };
@@ -309,21 +322,22 @@ impl Contact {
         if whole.count < FEWEST.max(all.count / 2) {
             return Err(Reason::LowQuality);
         }
-        let ratio = whole.ratio().ok_or(Reason::LowQuality)?;
+        let noise = noise_ratio(self.recent[LAG - 1]);
+        let ratio = whole.ratio(noise).ok_or(Reason::LowQuality)?;
         let mut error = whole.error(ratio).ok_or(Reason::LowQuality)?;
         if kept().count() >= 3 {
-            error = error.max(jackknife(whole, kept()).ok_or(Reason::LowQuality)?);
+            error = error.max(jackknife(whole, kept(), noise).ok_or(Reason::LowQuality)?);
         }
         Ok(Estimate { ratio, error })
     }
 }
 
 /// Standard error of the ratio of the `whole`, Q16, by leaving out each of its `parts`.
-fn jackknife<'a>(whole: Slopes, parts: impl Iterator<Item = &'a Slopes>) -> Option<i64> {
+fn jackknife<'a>(whole: Slopes, parts: impl Iterator<Item = &'a Slopes>, noise: i64) -> Option<i64> {
     let mut ratios = [0; SEGMENTS];
     let mut found = 0;
     for (ratio, part) in ratios.iter_mut().zip(parts) {
-        *ratio = whole.plus(-1, *part).ratio()?;
+        *ratio = whole.plus(-1, *part).ratio(noise)?;
         found += 1;
     }
     let ratios = &ratios[..found];
@@ -405,46 +419,4 @@ impl Oximeter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::synthetic;
-    use super::super::{Monitor, SampleRates};
-    use super::*;
-
-    fn spo2(signal: impl Iterator<Item = [i32; 2]>) -> Reading<Saturation> {
-        let mut monitor = Monitor::new(SampleRates::default(), Calibration::V1).unwrap();
-        signal.take(1200).for_each(|[red, infrared]| monitor.push_ppg(red, infrared));
-        monitor.readings().spo2
-    }
-
-    #[test]
-    fn the_calibration_line_is_followed() {
-        for (ratio, tenths) in [(0.4, 979), (0.5, 946), (0.8, 845), (1.2, 711), (1.7, 544)] {
-            for perfusion in [4.0, 20.0, 100.0] {
-                let measured = spo2(synthetic::ppg(70.0, 100, perfusion, ratio)).unwrap();
-                assert!(
-                    measured.value.tenths().abs_diff(tenths) <= 5,
-                    "R {ratio}, {perfusion}: {measured:?}"
-                );
-                assert!(measured.value.tenths() < 700 || measured.quality >= Quality::clamped(80));
-            }
-        }
-    }
-
-    #[test]
-    fn slightly_above_the_line_is_full_and_far_off_it_is_nothing() {
-        let full = spo2(synthetic::ppg(70.0, 100, 20.0, 0.27)).unwrap();
-        assert_eq!(full.value.tenths(), 1000);
-        for ratio in [0.0, 0.1, 2.0, 3.0] {
-            let reading = spo2(synthetic::ppg(70.0, 100, 20.0, ratio));
-            assert_eq!(reading, Err(Reason::LowQuality), "R {ratio}");
-        }
-    }
-
-    #[test]
-    fn wavelengths_that_disagree_have_no_saturation() {
-        let infrared = synthetic::ppg(70.0, 100, 20.0, 0.5);
-        let red = synthetic::ppg(85.0, 100, 20.0, 0.5);
-        let mixed = infrared.zip(red).map(|([_, infrared], [red, _])| [red, infrared]);
-        assert_eq!(spo2(mixed), Err(Reason::LowQuality));
-    }
-}
+mod tests;

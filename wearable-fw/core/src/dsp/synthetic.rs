@@ -55,6 +55,6 @@ pub(super) fn noise(seed: u64, reach: i32) -> impl Iterator<Item = i32> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "test signals are far below 2^31")]
-fn integer(value: f64) -> i32 {
+pub(super) fn integer(value: f64) -> i32 {
     value.round() as i32
 }
