@@ -13,7 +13,7 @@ use protocol::id::WearableName;
 
 use crate::{
     agent::{DeviceConfig, Pairing, Speed},
-    evaluate::{Options, goals::Set},
+    evaluate::{Options, goals::Set, plot::Span},
     recording::{Recording, Scenario},
 };
 
@@ -125,14 +125,37 @@ pub struct EvaluateArgs {
     /// Fail if a goal is missed
     #[arg(long)]
     pub check: bool,
+
+    /// Draw a part of --record: signals, beats, what was withheld and why, values beside the truth
+    #[arg(long, value_name = "FILE.svg", requires = "record", conflicts_with = "json")]
+    pub plot: Option<PathBuf>,
+
+    /// Second of the record with which the picture begins
+    #[arg(long, value_name = "SECOND", default_value = "0", requires = "plot", value_parser = parse_second)]
+    pub from: f64,
+
+    /// Seconds of it to draw, 1 to 3600
+    #[arg(long, value_name = "N", default_value = "20", requires = "plot", value_parser = parse_seconds)]
+    pub seconds: f64,
+}
+
+fn parse_second(text: &str) -> Result<f64, String> {
+    let second = text.parse().ok().filter(|second| (0.0..=1e6).contains(second));
+    second.ok_or_else(|| format!("{text:?} is no second of a record"))
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1.0..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| format!("{text:?} is not between 1 and 3600"))
 }
 
 impl EvaluateArgs {
     /// What to evaluate. Colours only where they are read.
     #[must_use]
     pub fn into_options(self, colours: bool) -> Options {
-        let Self { recordings, set: sets, record, records: each, json, detections, check } = self;
-        Options { recordings, sets, record, json, each, check, detections, colours }
+        let Self { recordings, set: sets, record, records: each, json, detections, check, .. } = self;
+        let plot = self.plot.map(|path| (path, Span { from: self.from, seconds: self.seconds }));
+        Options { recordings, sets, record, json, each, check, plot, detections, colours }
     }
 }
 

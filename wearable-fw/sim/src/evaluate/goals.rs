@@ -153,9 +153,7 @@ impl Metric {
             Self::EcgPredictivity => {
                 row("ecg.predictivity", "Detections that are beats (PPV)", "%", 2).goal(AtLeast(99.3))
             }
-            Self::EcgF1 => row("ecg.f1", "Both (F1)", "%", 2)
-                .goal(AtLeast(99.4))
-                .peer(99.38, "best detector tried on this set"),
+            Self::EcgF1 => row("ecg.f1", "Both (F1)", "%", 2).goal(AtLeast(99.4)).peer(99.38, "best tried"),
             Self::EcgTiming => row("ecg.timing_p95", "Timing error, p95", "ms", 1).goal(AtMost(40.0)),
             Self::EcgWorst => {
                 row("ecg.worst_mistakes", "Mistakes in the worst record", "", 0).goal(AtMost(197.0))
@@ -169,9 +167,7 @@ impl Metric {
             Self::NoiseGatedCoverage => {
                 row("noise.gated_coverage", "Beats found and trusted, noisiest", "%", 1).goal(AtLeast(50.0))
             }
-            Self::Spo2Arms => row("spo2.arms", "SpO2, Arms", "%", 2)
-                .goal(AtMost(3.3))
-                .peer(4.5, "Maxim's reference algorithm"),
+            Self::Spo2Arms => row("spo2.arms", "SpO2, Arms", "%", 2).goal(AtMost(3.3)).peer(4.5, "Maxim"),
             Self::Spo2Answered => {
                 row("spo2.answered", "Clips answered or flagged", "%", 1).goal(AtLeast(95.0))
             }
@@ -183,7 +179,7 @@ impl Metric {
             }
             Self::RunningMae => row("running.mae", "Pulse while running, MAE", "/min", 2)
                 .goal(AtMost(2.4))
-                .peer(17.0, "plain FFT peak"),
+                .peer(17.0, "FFT peak"),
             Self::RespirationMae => {
                 row("respiration.pulse_mae", "Respiration from PPG, MAE", "/min", 2).goal(AtMost(1.6))
             }
@@ -198,7 +194,7 @@ impl Metric {
                 row("desaturation.slowest", "Slowest alarm *", "s", 1).goal(AtMost(20.0))
             }
             Self::DesaturationFalse => row("desaturation.false", "False alarms *", "", 0).goal(AtMost(0.0)),
-            Self::ShippedBeats => row("shipped.beats", "Beats counted, shipped ECG (true: 508)", "", 0),
+            Self::ShippedBeats => row("shipped.beats", "Beats, shipped ECG (true: 508)", "", 0),
             Self::ShippedPulse => row("shipped.pulse", "Time with a pulse, shipped PPG", "%", 1),
             Self::ContradictedAsystole => {
                 row("alarm.contradicted", "No beat in the ECG, but a pulse", "s", 0)
@@ -206,7 +202,7 @@ impl Metric {
             Self::EcgState => row("cost.ecg_state", "State of the ECG", "B", 0).goal(AtMost(2048.0)),
             Self::MonitorState => row("cost.state", "State of everything", "B", 0),
             Self::Speed => {
-                row("cost.speed", "ECG 360 Hz + PPG 100 Hz", "x real time", 0).goal(AtLeast(5000.0))
+                row("cost.speed", "ECG 360 Hz + PPG 100 Hz, real time", "x", 0).goal(AtLeast(5000.0))
             }
         }
     }

@@ -75,8 +75,9 @@ mod tests {
 
     #[test]
     fn a_fall_in_saturation_is_put_into_the_light_and_the_pulse_stays() {
-        let wave = |sample: u32| 30_000.0 * (-0.01 * (f64::from(sample) / 30.0 * 7.5).sin()).exp();
-        let samples: Vec<[i32; 2]> = (0..1800).map(|sample| [0, wave(sample) as i32]).collect();
+        let pulse = |sample: u32| (f64::from(sample) / 30.0 * 7.5).sin() * 0.01 * f64::from(1 << 20);
+        #[expect(clippy::cast_possible_truncation, reason = "a hundredth of 2^20")]
+        let samples = (0..1800).map(|sample| finger_counts(pulse(sample) as i64, 970, [0; 2]));
         let truth = Series::new((0..60).map(|s| (f64::from(s), if s < 30 { 97.0 } else { 85.0 })).collect());
         let camera = Record {
             truth: Truth { unseen_spo2: truth, ..Truth::default() },

@@ -14,14 +14,17 @@ pub mod goals;
 pub mod json;
 pub mod made;
 pub mod play;
+pub mod plot;
 pub mod record;
 pub mod report;
 pub mod score;
 pub mod speed;
+pub mod svg;
 pub mod table;
 pub mod wfdb;
 
 use std::{
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -32,6 +35,8 @@ use self::{
     export::Export,
     file::{BadFile, Fault},
     goals::Set,
+    play::Played,
+    plot::{Marks, Span},
     record::{Collection, Found, Record},
     report::{Scored, Scores},
     table::Colours,
@@ -52,6 +57,8 @@ pub struct Options {
     pub each: bool,
     /// Whether a missed goal is a failure.
     pub check: bool,
+    /// A picture of the record, and of which part of it.
+    pub plot: Option<(PathBuf, Span)>,
     /// Where to write detections.
     pub detections: Option<PathBuf>,
     /// Whether the table may be coloured.
@@ -64,6 +71,8 @@ struct Evaluation {
     scored: Vec<Scored>,
     refused: Vec<BadFile>,
     export: Option<Export>,
+    /// What was drawn, in words.
+    drawn: Option<String>,
 }
 
 /// Evaluates and shows the result on `out`, what is wrong on `complaints`.
@@ -78,14 +87,20 @@ pub fn run(options: &Options, out: &mut impl Write, complaints: &mut impl Write)
         options.detections.as_deref().map(|folder| Export::to(folder).map_err(|e| failed(folder, &e)));
     let mut evaluation = Evaluation { export: export.transpose()?, ..Evaluation::default() };
     for record in shipped.iter().filter(|record| options.wants(&record.name)) {
-        evaluation.add(record)?;
+        evaluation.add(record, options)?;
     }
     if let Some(root) = root {
         evaluation.add_folder(root, options)?;
     } else {
         writeln!(complaints, "{ONLY_SHIPPED}").map_err(|error| closed(&error))?;
     }
-    let Evaluation { scored, refused, export } = evaluation;
+    if let Some(wanted) = &options.record
+        && evaluation.scored.is_empty()
+        && evaluation.refused.is_empty()
+    {
+        return Err(Stop::new(Exit::Usage, format!("there is no record {wanted:?}; --records lists them")));
+    }
+    let Evaluation { scored, refused, export, drawn } = evaluation;
     if let Some((export, folder)) = export.zip(options.detections.as_deref()) {
         export.finish().map_err(|error| failed(folder, &error))?;
     }
@@ -101,7 +116,10 @@ pub fn run(options: &Options, out: &mut impl Write, complaints: &mut impl Write)
             .map_err(io::Error::other)
             .and_then(|text| writeln!(out, "{text}"))
     } else {
-        show(out, &figures, &scored, options)
+        show(out, &figures, &scored, options).and_then(|()| match &drawn {
+            Some(drawn) => writeln!(out, "{drawn}"),
+            None => Ok(()),
+        })
     };
     shown.map_err(|error| closed(&error))?;
     let missed = figures.iter().any(|figure| figure.is_met() == Some(false));
@@ -193,17 +211,17 @@ impl Evaluation {
             Err(bad) => self.refused.push(bad),
             Ok(record) => {
                 if direct {
-                    self.add(&record)?;
+                    self.add(&record, options)?;
                 }
                 if derived && let Some(record) = made::desaturation(&record) {
-                    self.add(&record)?;
+                    self.add(&record, options)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, record: &Record) -> Result<(), Stop> {
+    fn add(&mut self, record: &Record, options: &Options) -> Result<(), Stop> {
         let played = match play::play(record) {
             Ok(played) => played,
             Err(unsupported) => {
@@ -214,8 +232,35 @@ impl Evaluation {
         if let Some(export) = &mut self.export {
             export.add(record, &played).map_err(|error| failed(Path::new(&record.name), &error))?;
         }
+        if let Some((path, span)) = &options.plot {
+            self.draw(record, &played, path, *span)?;
+        }
         let (name, collection) = (record.name.clone(), record.collection);
         self.scored.push(Scored { name, collection, scores: Scores::of(record, &played) });
+        Ok(())
+    }
+
+    /// The first record of the name is drawn; a second one would overwrite it.
+    fn draw(&mut self, record: &Record, played: &Played, path: &Path, span: Span) -> Result<(), Stop> {
+        if self.drawn.is_some() {
+            let several = format!("more than one record matches, {} too: give FOLDER/NAME", record.name);
+            return Err(Stop::new(Exit::Usage, several));
+        }
+        if span.from >= played.seconds {
+            let end = played.seconds;
+            return Err(Stop::new(Exit::Usage, format!("{} ends at {end:.1} s, before --from", record.name)));
+        }
+        let seconds = span.seconds.min(played.seconds - span.from);
+        let (picture, marks) = plot::draw(record, played, Span { seconds, ..span });
+        fs::write(path, picture).map_err(|error| failed(path, &error))?;
+        let Marks { found, missed, invented } = marks;
+        let beats = match (&record.signals.ecg, &record.truth.beats) {
+            (Some(_), Some(_)) => format!(": {found} beats found, {missed} missed, {invented} invented"),
+            (Some(_), None) => format!(": {found} beats"),
+            (None, _) => String::new(),
+        };
+        let (from, to) = (span.from, span.from + seconds);
+        self.drawn = Some(format!("\n{}: {}, {from} s to {to:.1} s{beats}", path.display(), record.name));
         Ok(())
     }
 }

@@ -444,13 +444,13 @@ impl Layout {
         let microvolt = |value: i32| (f64::from(value) * 1000.0 / self.per_unit).round() as i32;
         let ecg = self.ecg.map(|place| channel(self.rate_hz, column(place).map(microvolt))).transpose()?;
         let light = self.pleth.map(|place| one_wavelength(column(place).map(f64::from)));
-        let light = light.map(|samples| at_most_125_hz(self.rate_hz, samples)).transpose()?;
+        let light = light.map(|samples| at_most_125_hz(self.rate_hz, &samples)).transpose()?;
         Ok(Signals { ecg, light, ..Signals::default() })
     }
 }
 
 /// What the firmware's optical channel takes: means of neighbouring samples, as a sensor integrates light.
-fn at_most_125_hz(rate_hz: f64, samples: Vec<[i32; 2]>) -> Result<Channel<[i32; 2]>, Fault> {
+fn at_most_125_hz(rate_hz: f64, samples: &[[i32; 2]]) -> Result<Channel<[i32; 2]>, Fault> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 80")]
     let group = (rate_hz / 125.0).ceil().max(1.0) as usize;
     let divisor = i32::try_from(group).unwrap_or(1);
@@ -560,4 +560,134 @@ fn breaths(text: &str) -> Result<Truth, Fault> {
     });
     let respiration = Series::new(points.collect()).unwrap_or_default();
     Ok(Truth { respiration: Some(respiration), ..Truth::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(series: Option<Series>) -> Vec<(f64, f64)> {
+        series.unwrap().points().to_vec()
+    }
+
+    #[test]
+    fn beat_codes_become_beats_and_flutter_is_excluded() {
+        let text = "sample,time_s,symbol\n1,0.5,N\n2,1.5,V\n3,2,+\n4,2.5,[\n5,3,!\n6,4.5,]\n7,5.5,/\n";
+        let truth = beats(text).unwrap().beats.unwrap();
+        assert_eq!(truth.beats, [0.5, 1.5, 5.5]);
+        assert_eq!(truth.excluded, [(2.5, 4.5)]);
+        for hostile in ["1,2,N\n1,1,N", "1,NaN,N", "1,,N", "1,1"] {
+            let fault = beats(&format!("sample,time_s,symbol\n{hostile}\n")).unwrap_err().to_string();
+            assert!(fault.starts_with("line "), "{hostile}: {fault}");
+        }
+        assert!(beats("").is_err() && beats("sample,time_s,symbol\n").unwrap().beats.is_some());
+    }
+
+    #[test]
+    fn reference_beats_become_a_heart_rate_but_not_across_flutter() {
+        let steady: Vec<f64> = (0..40).map(|beat| f64::from(beat) * 0.8).collect();
+        let rate = rates(&steady, 10.0, |_| true);
+        assert_eq!((rate.points()[0].0, rate.points().last().unwrap().0), (5.0, 26.0));
+        assert!(rate.points().iter().all(|point| (point.1 - 75.0).abs() < 1e-9));
+        let lines: String = steady.iter().map(|time| format!("{time},N\n")).collect();
+        let text = format!("time_s,symbol\n{lines}31.3,[\n31.5,]\n");
+        let truth = points(beats(&text).unwrap().heart_rate);
+        assert_eq!(truth.last().unwrap().0, 26.0);
+        assert_eq!(rates(&[], 10.0, |_| true).points(), []);
+        assert_eq!(rates(&[1e300, 2e300], 10.0, |_| true).points(), [], "bounded for hostile times");
+    }
+
+    #[test]
+    fn two_annotators_of_breaths_are_averaged_where_both_have_a_rate() {
+        let lines: String = (0..60)
+            .flat_map(|breath| [(1, f64::from(breath) * 2.0), (2, f64::from(breath) * 2.5)])
+            .map(|(annotator, time)| format!("{annotator},0,{time}\n"))
+            .collect();
+        let truth = points(breaths(&format!("annotator,sample,time_s\n{lines}")).unwrap().respiration);
+        assert!(truth.iter().all(|point| (point.1 - 27.0).abs() < 1e-9), "{truth:?}");
+        assert_eq!((truth[0].0, truth.last().unwrap().0), (20.0, 98.0));
+        let many: String = (0..20).map(|annotator| format!("{annotator},0,1\n")).collect();
+        assert!(breaths(&format!("annotator,sample,time_s\n{many}")).is_err());
+    }
+
+    #[test]
+    fn oximeters_may_be_silent_but_not_absurd() {
+        let head = "t_s,spo2_med,pr_med,rr_co2\n";
+        let truth = oximeters(&format!("{head}0,97.5,60,\n1,,61,nan\n2,98,0,14\n")).unwrap();
+        assert_eq!(points(truth.unseen_spo2), [(0.0, 97.5), (2.0, 98.0)]);
+        assert_eq!(points(truth.pulse_rate), [(0.0, 60.0), (1.0, 61.0)]);
+        assert_eq!(points(truth.respiration), [(2.0, 14.0)]);
+        assert!(oximeters(&format!("{head}0,x,60,1\n")).unwrap_err().to_string().contains("\"x\""));
+        assert!(oximeters(&format!("{head}1,97,60,9\n0,97,60,9\n")).is_err());
+        assert!(oximeters("t_s,pr_med\n").unwrap_err().to_string().contains("rr_co2"));
+    }
+
+    #[test]
+    fn a_clip_has_its_truth_in_its_first_line() {
+        let rows: String = (0..64).map(|row| format!("{row},90000,80000,1,2,3,-1000\n")).collect();
+        let table = format!("t_ms,ir,red,ambient,ax_mg,ay_mg,az_mg\n{rows}");
+        let (signals, truth) = clip(&format!("# fs_hz=32 ref_spo2=95 ref_hr=73\n{table}")).unwrap();
+        assert_eq!(signals.light.unwrap().samples[0], [80_000, 90_000]);
+        assert_eq!(signals.acceleration.unwrap().samples[9], [2, 3, -1000]);
+        assert_eq!(points(truth.spo2), [(0.0, 95.0), (1.0, 95.0), (2.0, 95.0)]);
+        assert_eq!(clip(&format!("# fs_hz=32\n{table}")).unwrap().1, Truth::default());
+        for hostile in
+            ["", "#", "# fs_hz=0", "# fs_hz=NaN", "# fs_hz=1e9", "# fs_hz=32 ref_spo2=x", "# fs_hz=900"]
+        {
+            assert!(clip(&format!("{hostile}\n{table}")).is_err(), "{hostile}");
+        }
+    }
+
+    #[test]
+    fn interleaved_channels_come_apart_in_their_units() {
+        let bytes = |row: &[i16]| -> Vec<u8> {
+            row.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().repeat(400)
+        };
+        assert_eq!(noise(&bytes(&[-3])).unwrap().ecg.unwrap().samples[0], -15);
+        assert_eq!(camera(&bytes(&[7, -1, 5])).unwrap().light.unwrap().samples[0], [21, 3 * 65_535]);
+        let worn = running(&bytes(&[1, 2, 30, 40, -1000])).unwrap();
+        assert_eq!(worn.acceleration.unwrap().samples[0], [30, 40, -1000]);
+        let bed = breathing(&bytes(&[10_000, 5, -7])).unwrap();
+        assert_eq!((bed.ecg.unwrap().samples[0], bed.impedance.unwrap().samples[0]), (1000, -7));
+        for torn in [&[0_u8; 1][..], &[0; 7], &[0; 999]] {
+            assert!(camera(torn).is_err() && running(torn).is_err() && breathing(torn).is_err());
+        }
+        assert!(matches!(noise(&[0; 100]), Err(Fault::Empty)));
+    }
+
+    #[test]
+    fn a_layout_names_its_channels() {
+        let text = "fs=250 channels=['II', 'V', 'PLETH'] scale=1000/unit n=500 comments=[]";
+        let layout = Layout::parse(text).unwrap();
+        let bytes: Vec<u8> = [500_i16, 1, 2].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let signals = layout.signals(&bytes.repeat(500)).unwrap();
+        assert_eq!(signals.ecg.unwrap().samples[0], 500);
+        let light = signals.light.unwrap();
+        assert_eq!((light.rate_hz, light.samples.len()), (125.0, 250));
+        assert!(layout.signals(&bytes.repeat(499)).unwrap_err().to_string().contains("499"));
+        for hostile in [
+            "",
+            "fs=250 scale=1 n=5",
+            "fs=0 channels=['II','V','PLETH'] scale=1 n=5",
+            "fs=250 channels=['II'] scale=1 n=5",
+            "fs=250 channels=['II','V','PLETH'] scale=NaN n=5",
+            "fs=250 channels=['II','V','PLETH'] scale=1 n=1e300",
+        ] {
+            assert!(Layout::parse(hostile).is_err(), "{hostile}");
+        }
+    }
+
+    #[test]
+    fn a_pulse_of_any_scale_becomes_an_ordinary_finger() {
+        for scale in [1.0, 30_000.0] {
+            let pulse = (0..500).map(|sample| scale * (f64::from(sample) / 10.0).sin());
+            let counts = one_wavelength(pulse);
+            let swing = |place: usize| {
+                let values = counts.iter().map(|sample| f64::from(sample[place]).ln());
+                values.clone().fold(f64::MIN, f64::max) - values.fold(f64::MAX, f64::min)
+            };
+            assert!((0.012..0.030).contains(&swing(1)), "{scale}: {}", swing(1));
+        }
+        assert_eq!(one_wavelength(std::iter::repeat_n(5.0, 3)), vec![finger_counts(0, NO_SPO2, [0; 2]); 3]);
+    }
 }

@@ -146,8 +146,7 @@ impl Beats {
     /// Harmonic mean of the two, percent.
     #[must_use]
     pub fn f1(&self) -> Option<f64> {
-        let (se, ppv) = (self.sensitivity()?, self.positive_predictivity()?);
-        Some(if se + ppv > 0.0 { 2.0 * se * ppv / (se + ppv) } else { 0.0 })
+        percent(2 * self.found, 2 * self.found + self.mistakes())
     }
 
     /// Median error, milliseconds.
@@ -398,7 +397,7 @@ mod tests {
         assert_eq!((score.found, score.mistakes()), (3, 0));
         assert_eq!(Beats::score(&[1.0], &TrueBeats::default()).f1(), None);
         assert_eq!(Beats::score(&[], &truth).sensitivity(), Some(0.0));
-        assert_eq!(Beats::score(&[], &truth).f1(), None);
+        assert_eq!(Beats::score(&[], &truth).f1(), Some(0.0));
     }
 
     #[test]
@@ -409,7 +408,7 @@ mod tests {
             [Some(61.0), Some(60.0), None, None, Some(80.0), None]
         );
         let score =
-            Trend::score(&series(&[(0.0, 61.0), (0.5, 60.0), (29.0, 0.0), (30.0, 83.0)]), &truth, 0.0);
+            Trend::score(&series(&[(0.0, 61.0), (0.5, 60.0), (29.0, 0.0), (30.5, 83.0)]), &truth, 0.0);
         assert_eq!(score.errors, [1.0, -1.0, 3.0]);
         assert_eq!((score.mae(), score.bias()), (Some(5.0 / 3.0), Some(1.0)));
         assert!((score.rmse().unwrap() - (11.0_f64 / 3.0).sqrt()).abs() < 1e-12);

@@ -8,6 +8,7 @@ use super::{
     goals::{Description, Goal, Set},
     play::Quantity,
     report::{Answer, Figure, Scored},
+    score::percent,
 };
 
 /// Whether and how colours are shown.
@@ -42,13 +43,18 @@ const fn title(set: Set) -> &'static str {
     }
 }
 
+/// Where the peers' figures come from.
+const FOOTNOTE: &str = "\
+Peers: other open software, run offline over recordings of these kinds; see docs/firmware.md.
+Coverage: share of the reference that the figure speaks of. Not a medical device.";
+
 /// All figures, grouped.
 ///
 /// # Errors
 /// The output's.
 pub fn write(out: &mut impl Write, figures: &[Figure], colours: Colours) -> io::Result<()> {
     let head = format!(
-        "{:<36}{:>4}{:>9}{:>13}  {:<10}{:<8}{}",
+        "{:<36}{:>5}{:>9}{:>12}  {:<9}{:<8}{}",
         "", "recs", "coverage", "ours", "goal", "", "best open peer"
     );
     writeln!(out, "{}", colours.bold(head.trim_end()))?;
@@ -60,7 +66,7 @@ pub fn write(out: &mut impl Write, figures: &[Figure], colours: Colours) -> io::
         }
         writeln!(out, "{}", line(figure, colours))?;
     }
-    Ok(())
+    writeln!(out, "{}", colours.dim(FOOTNOTE))
 }
 
 fn line(figure: &Figure, colours: Colours) -> String {
@@ -70,8 +76,8 @@ fn line(figure: &Figure, colours: Colours) -> String {
     let records = if figure.records > 0 { figure.records.to_string() } else { String::new() };
     let coverage = figure.coverage.map_or_else(String::new, |share| format!("{share:.1} %"));
     let ours = figure.value.map_or_else(
-        || colours.dim(&format!("{:>13}", "no record")),
-        |value| format!("{:>13}", format!("{} {unit}", number(value)).trim_end()),
+        || colours.dim(&format!("{:>12}", "no record")),
+        |value| format!("{:>12}", format!("{} {unit}", number(value)).trim_end()),
     );
     let wanted = goal.map_or_else(String::new, |goal| match goal {
         Goal::AtMost(limit) => format!("<= {}", short(limit)),
@@ -84,7 +90,7 @@ fn line(figure: &Figure, colours: Colours) -> String {
     };
     let peer =
         peer.map_or_else(String::new, |peer| format!("{} {}", short(peer.value), colours.dim(peer.source)));
-    format!("  {title:<34}{records:>4}{coverage:>9}{ours}  {wanted:<10}{verdict}{peer}").trim_end().to_owned()
+    format!("  {title:<34}{records:>5}{coverage:>9}{ours}  {wanted:<9}{verdict}{peer}").trim_end().to_owned()
 }
 
 fn short(number: f64) -> String {
@@ -96,8 +102,9 @@ fn short(number: f64) -> String {
 /// # Errors
 /// The output's.
 pub fn write_records(out: &mut impl Write, records: &[Scored], colours: Colours) -> io::Result<()> {
-    writeln!(out, "\n{}", colours.bold("Records"))?;
-    let width = records.iter().map(|record| record.name.len()).max().unwrap_or(0).clamp(20, 34);
+    let note = colours.dim("(unscored: share of the time with a value)");
+    writeln!(out, "\n{} {note}", colours.bold("Records"))?;
+    let width = records.iter().map(|record| record.name.len()).max().unwrap_or(0).clamp(20, 30);
     for record in records {
         writeln!(out, "  {:<width$} {}", record.name, details(record, colours))?;
     }
@@ -111,13 +118,13 @@ fn details(record: &Scored, colours: Colours) -> String {
         let [se, ppv] =
             [beats.sensitivity(), beats.positive_predictivity()].map(|share| share.unwrap_or(0.0));
         let (missed, invented) = (beats.missed.len(), beats.invented.len());
-        parts.push(format!("Se {se:.2} PPV {ppv:.2}, {missed} missed {invented} invented"));
+        parts.push(format!("Se {se:.2} PPV {ppv:.2}, {missed} missed, {invented} invented"));
     }
     for (quantity, trend) in &scores.trends {
         // A clip has one value; it says more than its mean.
         if let (None, Some(mae)) = (scores.answer, trend.mae()) {
             let coverage = trend.coverage().unwrap_or(0.0);
-            parts.push(format!("{} MAE {mae:.2} ({coverage:.0} %)", name(*quantity)));
+            parts.push(format!("{} {mae:.2} off ({coverage:.0} %)", name(*quantity)));
         }
     }
     if let Some(episodes) = &scores.episodes {
@@ -135,10 +142,11 @@ fn details(record: &Scored, colours: Colours) -> String {
     }
     if !scores.is_scored() {
         let said = scores.said.iter().map(|(quantity, measured, reasons)| {
-            let all = measured + reasons.values().sum::<usize>();
-            format!("{} {measured} of {all} s", name(*quantity))
+            let share = percent(*measured, measured + reasons.values().sum::<usize>()).unwrap_or(0.0);
+            format!("{} {share:.0} %", name(*quantity))
         });
-        parts.push(format!("{} {}", colours.dim("unscored:"), said.collect::<Vec<_>>().join(", ")));
+        let said: Vec<String> = said.collect();
+        parts.push(format!("{} {}", colours.dim("unscored:"), said.join(", ")));
     }
     parts.join("; ")
 }
