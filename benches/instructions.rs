@@ -6,7 +6,10 @@
 
 use std::hint::black_box;
 
-use benches::budget;
+use benches::{
+    budget,
+    wearer::{Wearer, Worn},
+};
 use crypto::{
     AeadKey, Secret,
     elgamal::{Signature, SigningKey, kem::Ephemeral},
@@ -18,6 +21,7 @@ use protocol::{
     opcode::Opcode,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use wearable_core::dsp::Readings;
 
 const MESSAGE: [u8; 64] = [7; 64];
 
@@ -97,8 +101,61 @@ fn frame_decode_256((mut reader, frame): (FrameReader, Vec<u8>)) -> (Option<Fram
     (reader.next_frame().unwrap(), reader)
 }
 
+/// Ten seconds, so that it does not matter on which beat they begin.
+fn measured(mut wearer: Wearer) -> (Readings, Wearer) {
+    (wearer.seconds(budget::SIGNAL_SECONDS), wearer)
+}
+
+#[library_benchmark(config = within("signals_ecg"))]
+#[bench::of(Wearer::new(Worn::ECG))]
+fn signals_ecg(wearer: Wearer) -> (Readings, Wearer) {
+    measured(wearer)
+}
+
+#[library_benchmark(config = within("signals_ppg"))]
+#[bench::of(Wearer::new(Worn::PPG))]
+fn signals_ppg(wearer: Wearer) -> (Readings, Wearer) {
+    measured(wearer)
+}
+
+#[library_benchmark(config = within("signals_ppg_running"))]
+#[bench::of(Wearer::new(Worn::PPG_MOVING))]
+fn signals_ppg_running(wearer: Wearer) -> (Readings, Wearer) {
+    measured(wearer)
+}
+
+#[library_benchmark(config = within("signals_impedance"))]
+#[bench::of(Wearer::new(Worn::IMPEDANCE))]
+fn signals_impedance(wearer: Wearer) -> (Readings, Wearer) {
+    measured(wearer)
+}
+
+#[library_benchmark(config = within("signals_ecg_and_ppg"))]
+#[bench::of(Wearer::new(Worn::ECG_PPG))]
+fn signals_ecg_and_ppg(wearer: Wearer) -> (Readings, Wearer) {
+    measured(wearer)
+}
+
+#[library_benchmark(config = within("signals_all_running"))]
+#[bench::of(Wearer::new(Worn::ALL))]
+fn signals_all_running(wearer: Wearer) -> (Readings, Wearer) {
+    measured(wearer)
+}
+
 library_benchmark_group!(
     name = counts,
-    benchmarks = [sign, verify, kem_one_side, seal_256, frame_decode_256]
+    benchmarks = [
+        sign,
+        verify,
+        kem_one_side,
+        seal_256,
+        frame_decode_256,
+        signals_ecg,
+        signals_ppg,
+        signals_ppg_running,
+        signals_impedance,
+        signals_ecg_and_ppg,
+        signals_all_running
+    ]
 );
 main!(library_benchmark_groups = counts);

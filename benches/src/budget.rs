@@ -12,6 +12,9 @@ use crate::table::target;
 /// How far a count may be over its budget before the run fails.
 pub const TOLERANCE_PERCENT: u64 = 5;
 
+/// Seconds of signal behind a count whose name begins with `signals`.
+pub const SIGNAL_SECONDS: u32 = 10;
+
 /// Instructions by name.
 pub type Counts = BTreeMap<String, u64>;
 

@@ -40,7 +40,7 @@ const fn operation(name: &'static str, reference: Reference) -> Operation {
     Operation { name, reference }
 }
 
-pub(crate) const FAMILIES: [Family; 10] = [
+pub(crate) const FAMILIES: [Family; 11] = [
     Family {
         bench: "elgamal",
         title: "ElGamal",
@@ -123,6 +123,11 @@ pub(crate) const FAMILIES: [Family; 10] = [
             operation("vitals decode", By("bincode")),
             operation("frame decode", Nothing),
         ],
+    },
+    Family {
+        bench: "signals",
+        title: "Signal processing",
+        operations: &[operation("1 s of signal", Nothing)],
     },
 ];
 

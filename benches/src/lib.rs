@@ -20,3 +20,4 @@ pub mod parties;
 pub mod reference;
 pub mod report;
 pub mod table;
+pub mod wearer;

@@ -116,7 +116,27 @@ another C compiler (AWS-LC is built from source), another libc (`memcpy`, `mallo
         .iter()
         .map(|(name, count)| format!("| {} | {count} |\n", name.replace('_', " ")))
         .collect();
-    format!("{HEAD}\n| operation | budget, instructions |\n|---|---:|\n{rows}")
+    format!("{HEAD}\n| operation | budget, instructions |\n|---|---:|\n{rows}\n{}", signals())
+}
+
+fn signals() -> String {
+    const HEAD: &str = "\
+The counts `signals` are of ten seconds of ECG at 360 Hz and of the other signals at 100 Hz. For each second of signal, and
+as the share of a 16 MHz Cortex-M if it took one cycle for each of them (goal: 5 % for ECG and PPG together), that is:
+";
+    const TAIL: &str = "\
+These are x86-64 instructions, not a Cortex-M's: there, 64-bit arithmetic takes several instructions, a division or a load
+takes several cycles, and no vector instructions help. The share says the order of magnitude, not the load of a board.
+";
+    let counts = budget::committed().into_iter().filter(|(name, _)| name.starts_with("signals"));
+    let rows: String = counts
+        .map(|(name, count)| {
+            let each = count / u64::from(budget::SIGNAL_SECONDS);
+            let tenths = each / 16_000;
+            format!("| {} | {each} | {}.{} % |\n", name.replace('_', " "), tenths / 10, tenths % 10)
+        })
+        .collect();
+    format!("{HEAD}\n| signals | instructions per second | of 16 MHz |\n|---|---:|---:|\n{rows}\n{TAIL}")
 }
 
 fn date(time: SystemTime) -> String {

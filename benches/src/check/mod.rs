@@ -3,6 +3,7 @@
 //! median slice of each counts, and the median of three such repeats.
 
 mod goals;
+mod signals;
 mod start;
 
 use std::{
@@ -31,11 +32,11 @@ const REPEATS: usize = 3;
 pub struct Outcome {
     /// What is asked.
     pub goal: String,
-    /// What was measured: a ratio, or milliseconds.
+    /// What was measured: a ratio, or a time.
     pub measured: f64,
     /// What it may be at most.
     pub limit: f64,
-    /// `x` for a ratio, `ms`.
+    /// `x` for a ratio, `ms`, `us`.
     pub unit: String,
     /// Both times behind a ratio.
     pub detail: String,
@@ -90,6 +91,11 @@ pub fn run(filter: &str, mut tell: impl FnMut(&Outcome)) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for goal in goals::ratios().into_iter().filter(|goal| goal.name.contains(filter)) {
         let outcome = goal.measure();
+        tell(&outcome);
+        outcomes.push(outcome);
+    }
+    if signals::NAME.contains(filter) {
+        let outcome = signals::measure();
         tell(&outcome);
         outcomes.push(outcome);
     }
