@@ -12,7 +12,7 @@ use wearable_core::dsp::{
 
 const MAX_OPERATIONS: usize = 128;
 /// Of all streams together: some minutes of the slow ones.
-const MAX_SAMPLES: usize = 60_000;
+const MAX_SAMPLES: usize = 16_000;
 
 #[derive(Debug, Arbitrary)]
 enum Operation {
@@ -120,7 +120,7 @@ impl Device {
     }
 
     fn rates(&self) -> SampleRates {
-        let ranges: [RangeInclusive<u16>; 4] = [100..=500, 25..=125, 25..=200, 25..=250];
+        let ranges: [RangeInclusive<u16>; 4] = [100..=500, 25..=400, 25..=200, 25..=250];
         let mut rates = self.rates;
         let supported = rates.iter().zip(&ranges).all(|(rate, range)| range.contains(rate));
         let [ecg_hz, ppg_hz, acceleration_hz, impedance_hz] = rates;
@@ -224,19 +224,18 @@ impl Worn {
             }
             Operation::Everything { ecg, light, acceleration, impedance, seconds } => {
                 let SampleRates { ecg_hz, ppg_hz, acceleration_hz, impedance_hz } = self.rates;
-                let mut due = [0_u16; 3];
+                let mut due = [0_u32; 3];
                 for at in 0..usize::from(seconds) * usize::from(ecg_hz) {
                     self.ecg(ecg.at(at));
                     for (which, rate) in [ppg_hz, acceleration_hz, impedance_hz].into_iter().enumerate() {
-                        due[which] += rate;
-                        if due[which] < ecg_hz {
-                            continue;
-                        }
-                        due[which] -= ecg_hz;
-                        match which {
-                            0 => self.light(light.map(|signal| signal.at(at))),
-                            1 => self.acceleration([acceleration.at(at); 3]),
-                            _ => self.impedance(impedance.at(at)),
+                        due[which] += u32::from(rate);
+                        while due[which] >= ecg_hz.into() {
+                            due[which] -= u32::from(ecg_hz);
+                            match which {
+                                0 => self.light(light.map(|signal| signal.at(at))),
+                                1 => self.acceleration([acceleration.at(at); 3]),
+                                _ => self.impedance(impedance.at(at)),
+                            }
                         }
                     }
                 }
