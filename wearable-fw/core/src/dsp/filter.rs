@@ -76,15 +76,6 @@ impl<const N: usize> Boxcar<N> {
     pub(super) const fn middle(&self) -> i32 {
         self.values[(self.next + self.len / 2) % self.len]
     }
-
-    /// Largest value in the window.
-    pub(super) fn max(&self) -> i32 {
-        self.values[..self.len].iter().copied().max().unwrap_or(0)
-    }
-
-    pub(super) const fn len(&self) -> usize {
-        self.len
-    }
 }
 
 /// The value that `part` eighths of the newest eight do not exceed (4 is the median); 0 when empty.
