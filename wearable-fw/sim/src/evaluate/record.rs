@@ -22,7 +22,7 @@ use super::{
     score::{Series, TrueBeats},
     wfdb,
 };
-use crate::recording::finger_counts;
+use crate::recording::{finger_counts, sensor_counts};
 
 /// More than any database has.
 const MAX_FILES: usize = 10_000;
@@ -333,9 +333,13 @@ fn camera(bytes: &[u8]) -> Result<Signals, Fault> {
     Ok(Signals { light: Some(channel(30.0, samples)?), ..Signals::default() })
 }
 
+/// Two lights of one colour stand for red and infrared.
 fn running(bytes: &[u8]) -> Result<Signals, Fault> {
     let rows: Vec<[i32; 5]> = file::interleaved::<5>(bytes)?.into_iter().map(|row| row.map(int)).collect();
-    let light = channel(125.0, one_wavelength(rows.iter().map(|[_, second, ..]| f64::from(*second))))?;
+    let first = absorbances(rows.iter().map(|[first, ..]| f64::from(*first)));
+    let second = absorbances(rows.iter().map(|[_, second, ..]| f64::from(*second)));
+    let light =
+        channel(125.0, first.into_iter().zip(second).map(|(first, second)| sensor_counts([first, second])))?;
     let acceleration = channel(125.0, rows.iter().map(|[_, _, x, y, z]| [*x, *y, *z]))?;
     Ok(Signals { light: Some(light), acceleration: Some(acceleration), ..Signals::default() })
 }
@@ -351,16 +355,20 @@ fn breathing(bytes: &[u8]) -> Result<Signals, Fault> {
     })
 }
 
-/// A pulse of unknown scale, more is more blood, as a sensor would see it in two wavelengths: an rms of 0.7 % of the
-/// light, which is a perfusion index of 2 % (an ordinary finger).
+/// A pulse of unknown scale, more is more blood, as a sensor would see it in two wavelengths.
 fn one_wavelength(pulse: impl Iterator<Item = f64> + Clone) -> Vec<[i32; 2]> {
+    absorbances(pulse).into_iter().map(|pulse| finger_counts(pulse, NO_SPO2, [0; 2])).collect()
+}
+
+/// A pulse of unknown scale in Q20 of the light: an rms of 0.7 %, which is a perfusion index of 2 % (ordinary).
+fn absorbances(pulse: impl Iterator<Item = f64> + Clone) -> Vec<i64> {
     const RMS_Q20: f64 = 0.007 * (1 << 20) as f64;
     let count = pulse.clone().count().max(1) as f64;
     let mean = pulse.clone().sum::<f64>() / count;
     let rms = (pulse.clone().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt().max(1.0);
     #[expect(clippy::cast_possible_truncation, reason = "16-bit values over an rms of at least 1")]
     let absorbance = |value: f64| ((value - mean) / rms * RMS_Q20) as i64;
-    pulse.map(|value| finger_counts(absorbance(value), NO_SPO2, [0; 2])).collect()
+    pulse.map(absorbance).collect()
 }
 
 /// `# fs_hz=64.1 ref_spo2=95 ref_hr=73`, then a table.

@@ -9,6 +9,6 @@ mod replay;
 mod scenario;
 
 pub use file::{Kind, Recording, RecordingError};
-pub(crate) use replay::finger_counts;
 pub use replay::{Replay, ReplayError, ReplayOptions, Step};
+pub(crate) use replay::{finger_counts, sensor_counts};
 pub use scenario::{Celsius, Motion, Scenario, Temperatures};

@@ -155,7 +155,12 @@ pub(crate) fn finger_counts(infrared: i64, true_spo2: i32, artefact: [i32; 2]) -
     let ratio = Calibration::V1.ratio(u16::try_from(true_spo2).unwrap_or(0));
     let red = infrared * i64::from(ratio) / 1000;
     let [red_artefact, infrared_artefact] = artefact.map(i64::from);
-    [transmitted(RED_COUNTS, red + red_artefact), transmitted(INFRARED_COUNTS, infrared + infrared_artefact)]
+    sensor_counts([red + red_artefact, infrared + infrared_artefact])
+}
+
+/// Counts of red and infrared light for their absorbances in Q20.
+pub(crate) fn sensor_counts([red, infrared]: [i64; 2]) -> [i32; 2] {
+    [transmitted(RED_COUNTS, red), transmitted(INFRARED_COUNTS, infrared)]
 }
 
 /// `counts` x exp(-absorbance) by its series to the third order (error below 10^-5 up to 12 %).
