@@ -3,12 +3,21 @@
 
 use std::time::Duration;
 
-use protocol::time::Readable;
+use protocol::{time::Readable, vitals::KnownQuantity};
 
 use crate::ward::{
     event::{QuantityView, SampleView},
     view::{AlertReport, PatientView, RefusalView, Status, WearableView},
 };
+
+/// What a line about a patient has room for.
+const SIGNS: [KnownQuantity; 5] = [
+    KnownQuantity::HEART_RATE,
+    KnownQuantity::PULSE_RATE,
+    KnownQuantity::SPO2,
+    KnownQuantity::RESPIRATION,
+    KnownQuantity::BODY_TEMPERATURE,
+];
 
 pub(super) fn status(status: &Status) -> String {
     let uptime = Readable(Duration::from_millis(status.uptime_ms));
@@ -53,23 +62,25 @@ pub(super) fn patients(patients: &[PatientView]) -> String {
     table(["PATIENT", "STATE", "SINCE (UTC)", "VITALS"], rows)
 }
 
-/// The newest vitals of a patient in one line; nothing that is stale looks current.
+/// The newest vital signs of a patient in one line; nothing that is stale looks current.
 fn newest_vitals(patient: &PatientView) -> String {
     let Some(sample) = &patient.last_vitals else { return "none yet".into() };
     let age = Readable(Duration::from_millis(patient.vitals_age_ms.unwrap_or_default()));
     if !patient.vitals_current {
         return format!("-- (last {age} ago)");
     }
-    format!("{} ({age} ago)", sample_line(sample))
+    let is_sign = |quantity: &&QuantityView| SIGNS.iter().any(|known| known.name == quantity.name);
+    format!("{} ({age} ago)", sample_line(sample, is_sign))
 }
 
-fn sample_line(sample: &SampleView) -> String {
+fn sample_line(sample: &SampleView, is_wanted: impl Fn(&&QuantityView) -> bool) -> String {
     let simulated = if sample.simulated { "SIMULATED " } else { "" };
     let quality = |q: &QuantityView| match q.measured().and_then(|measured| measured.quality) {
         Some(quality) => format!(" [{quality}]"),
         None => String::new(),
     };
-    let values: Vec<String> = sample.quantities.iter().map(|q| q.said() + &quality(q)).collect();
+    let values: Vec<String> =
+        sample.quantities.iter().filter(is_wanted).map(|q| q.said() + &quality(q)).collect();
     format!("{simulated}{}", values.join(", "))
 }
 
@@ -139,7 +150,7 @@ pub(super) fn vitals(samples: &[SampleView]) -> String {
     }
     let rows = samples.iter().map(|sample| {
         let time = sample.time.clone().unwrap_or_else(|| "time uncertain".into());
-        [time, sample.seq.to_string(), sample_line(sample)]
+        [time, sample.seq.to_string(), sample_line(sample, |_| true)]
     });
     table(["TIME (UTC)", "NUMBER", "VALUES [QUALITY, 0 to 100]"], rows)
 }
@@ -164,7 +175,7 @@ fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]
 
 #[cfg(test)]
 mod tests {
-    use protocol::{reading::Reason, vitals::KnownQuantity};
+    use protocol::reading::Reason;
 
     use super::*;
     use crate::ward::event::{MeasurementView, ReadingView};
@@ -216,8 +227,10 @@ mod tests {
         };
         assert_eq!(
             newest_vitals(&patient),
-            "SIMULATED heart rate 72 /min [90], SpO2 -- finger off, respiration -- reason 77, motion moving (0.4 s ago)"
+            "SIMULATED heart rate 72 /min [90], SpO2 -- finger off, respiration -- reason 77 (0.4 s ago)"
         );
+        let sample = patient.last_vitals.clone().unwrap();
+        assert!(vitals(&[sample]).contains("respiration -- reason 77, motion moving"));
         patient.vitals_current = false;
         patient.vitals_age_ms = Some(13_000);
         assert_eq!(newest_vitals(&patient), "-- (last 13 s ago)");

@@ -30,8 +30,8 @@ pub fn quantities(step: &Step) -> Vec<Quantity> {
         motion(readings.motion),
         measured(Known::SDNN, readings.variability, -1, |variability| variability.sdnn),
         measured(Known::RMSSD, readings.variability, -1, |variability| variability.rmssd),
-        signal(Known::ECG_QUALITY, readings.ecg_quality),
-        signal(Known::PPG_QUALITY, readings.ppg_quality),
+        signal(Known::ECG_QUALITY, readings.ecg_quality, readings.heart_rate),
+        signal(Known::PPG_QUALITY, readings.ppg_quality, readings.pulse_rate),
         celsius(Known::MCU_TEMPERATURE, step.temperatures.mcu),
         celsius(Known::IMU_TEMPERATURE, step.temperatures.imu),
         gravity(Known::ACCELERATION_X, step.acceleration.x),
@@ -77,10 +77,11 @@ fn motion(state: Motion) -> Quantity {
     unassessed(KnownQuantity::MOTION, moving, Method::ACCELERATION)
 }
 
-fn signal(known: KnownQuantity, quality: Option<dsp::Quality>) -> Quantity {
+/// A signal that cannot be judged has no quality for the reason that its rate is not measured.
+fn signal<T>(known: KnownQuantity, quality: Option<dsp::Quality>, rate: dsp::Reading<T>) -> Quantity {
     match quality {
         Some(quality) => unassessed(known, quality.percent().into(), Method::SIGNAL_INDEX),
-        None => known.reading(Err(Reason::NO_SIGNAL)),
+        None => known.reading(Err(rate.err().map_or(Reason::SETTLING, reason))),
     }
 }
 
@@ -230,7 +231,7 @@ mod tests {
         for known in [KnownQuantity::HEART_RATE, KnownQuantity::PULSE_RATE, KnownQuantity::SPO2] {
             assert_eq!(of(&first, known).reading, Err(Reason::SETTLING));
         }
-        for known in [KnownQuantity::PULSE_RATE, KnownQuantity::SPO2] {
+        for known in [KnownQuantity::PULSE_RATE, KnownQuantity::SPO2, KnownQuantity::PPG_QUALITY] {
             assert_eq!(of(&uncovered, known).reading, Err(Reason::FINGER_OFF));
         }
         assert_eq!(first.len(), uncovered.len(), "nothing is silently left out");

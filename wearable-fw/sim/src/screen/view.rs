@@ -45,7 +45,7 @@ pub fn draw(frame: &mut Frame<'_>, screen: &Screen) {
     let heights = [Constraint::Length(7), Constraint::Length(9), Constraint::Min(0), Constraint::Length(4)];
     let [head, numbers, curve, foot] = Layout::vertical(heights).areas(inner);
     frame.render_widget(Paragraph::new(screen.head()).wrap(Wrap { trim: true }), head);
-    let columns = Layout::horizontal([Constraint::Length(48), Constraint::Min(0)]).areas::<2>(numbers);
+    let columns = Layout::horizontal([Constraint::Length(50), Constraint::Min(0)]).areas::<2>(numbers);
     for (area, lines) in columns.into_iter().zip(screen.numbers()) {
         frame.render_widget(Paragraph::new(lines), area);
     }
@@ -93,7 +93,7 @@ impl Screen {
         let Some(step) = &self.state.step else { return [vec![Line::from("no sample yet")], Vec::new()] };
         let (device, patient): (Vec<_>, Vec<_>) = quantities(step).into_iter().partition(is_of_device);
         [
-            patient.iter().map(|quantity| self.number(quantity, 17, 12)).collect(),
+            patient.iter().map(|quantity| self.number(quantity, 17, 11)).collect(),
             device.iter().map(|quantity| self.number(quantity, 16, 9)).collect(),
         ]
     }
