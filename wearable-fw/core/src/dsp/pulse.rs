@@ -9,7 +9,7 @@ use super::motion::{Accelerometer, Motion};
 use super::optics::{Light, PulseBand, RATE_HZ};
 use super::period::{REST, Rhythm, rhythm};
 use super::spectrum::{LENGTH, Span, spectra};
-use super::tracker::Tracker;
+use super::tracker::{Estimate, Tracker};
 use super::{Measurement, Method, Quality, Rate, Reading, Reason};
 
 const SETTLING: u8 = 50; // 2 s, four time constants of the high-pass
@@ -20,8 +20,6 @@ const FAINT: i64 = energy_at_perfusion(3);
 const TOO_STRONG: i64 = energy_at_perfusion(200);
 /// Centre of the spectra's window, and what the belief lags behind (measured on a known ramp).
 const TRACKER_DELAY_MS: u32 = 6500;
-/// Belief below which no rate is likelier than the rest together.
-const BELIEVED_PERCENT: i64 = 50;
 
 const fn energy_at_perfusion(per_mille: i64) -> i64 {
     per_mille * per_mille * (LENGTH as i64 / 4) * ((1 << (39 - 2 * SPAN_SHIFT)) / 1_000_000)
@@ -92,12 +90,9 @@ impl Window {
     }
 
     fn in_motion(&self) -> Reading<Rate> {
-        let estimate = self.tracker.estimate();
-        let value = Rate::within(estimate.tenths, 290..=2400).ok_or(Reason::Motion)?;
-        if estimate.percent < BELIEVED_PERCENT {
-            return Err(Reason::Motion);
-        }
-        Ok(self.measurement(value, estimate.percent, Method::PulseSpectrum, TRACKER_DELAY_MS))
+        let Estimate { tenths, percent } = self.tracker.estimate().ok_or(Reason::Motion)?;
+        let value = Rate::within(tenths, 290..=2400).ok_or(Reason::Motion)?;
+        Ok(self.measurement(value, percent.into(), Method::PulseSpectrum, TRACKER_DELAY_MS))
     }
 
     fn measurement(&self, value: Rate, percent: i64, method: Method, delay: u32) -> Measurement<Rate> {

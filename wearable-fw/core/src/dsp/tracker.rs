@@ -5,7 +5,8 @@
 //! Per second: amplitude spectra of both lights less that of the accelerometer, each relative to its largest line
 //! (spectral subtraction, Boll 1979), as likelihood of every rate in a forward filter over rates (Rabiner 1989); the
 //! rate of a body drifts with a scale of 3 /min in a second. A lost track is found again by the evidence alone: any
-//! rate keeps a small belief.
+//! rate keeps a small belief. Belief alone would follow an artefact, so an estimate also needs evidence over some
+//! seconds: its line stands clear of the movement's lines, and stands out of what they leave.
 #![expect(
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
@@ -20,10 +21,24 @@ const ONE: u32 = 1 << 20;
 /// Bins either side that count as the same rate: 8.8 /min, the half width of a spectral line.
 const NEAR: usize = 3;
 
-/// Belief over rates.
+/// A line of the movement this much weaker than its greatest (-10 dB) explains nothing.
+const MOVES: u32 = 0xffff / 10;
+/// The share of the lights' power that must stand at the rate, clear of the movement's lines, percent. Artefacts of
+/// recorded running, the pulse replaced by functions of the acceleration, leave 0..2; running hearts 5..40.
+const CLEAR_PERCENT: i32 = 5;
+/// The share of what the movement leaves that must stand at the rate, percent: 10 of a flat spectrum, hardly 30 of the
+/// greatest line of noise.
+const LONE_PERCENT: i32 = 30;
+/// The belief that must stand at the rate.
+const BELIEVED_PERCENT: i32 = 60;
+
+/// Belief over rates, and the evidence for the likeliest.
 #[derive(Clone, Debug)]
 pub(super) struct Tracker {
     belief: [u32; BINS],
+    /// Means of about 8 s of the two shares, percent in Q8.
+    clear: i32,
+    lone: i32,
 }
 
 /// The likeliest rate.
@@ -31,24 +46,38 @@ pub(super) struct Tracker {
 pub(super) struct Estimate {
     /// 0.1 /min.
     pub(super) tenths: u64,
-    /// Belief in it, percent.
-    pub(super) percent: i64,
+    /// The weaker of belief and evidence.
+    pub(super) percent: i32,
 }
 
 impl Tracker {
     pub(super) const fn new() -> Self {
-        Self { belief: [ONE / BINS as u32; BINS] }
+        Self { belief: [ONE / BINS as u32; BINS], clear: 0, lone: 0 }
     }
 
     /// A second later.
     pub(super) fn step(&mut self, lights: &[Spectrum; 2], movement: &Spectrum) {
-        let likelihood = likelihood(lights, movement);
+        let (lights, movement) = (lights.each_ref().map(relative), relative(movement));
+        let rests = lights.map(|light| rest(&light, &movement));
+        self.update(&likelihood(&lights, &rests));
+        let near = near(self.best());
+        let [mut clear, mut lone] = [0; 2];
+        for (light, rest) in lights.iter().zip(&rests) {
+            let stands = near.clone().filter(|bin| movement[*bin] < MOVES).map(|bin| light[bin]).sum::<u32>();
+            clear += share(stands, light) / 2;
+            lone += share(rest[near.clone()].iter().sum(), rest) / 2;
+        }
+        self.clear += (clear - self.clear) / 8;
+        self.lone += (lone - self.lone) / 8;
+    }
+
+    fn update(&mut self, likelihood: &[u32; BINS]) {
         let predicted = self.drifted();
         let mut sum = 0;
         for (belief, (predicted, likelihood)) in
             self.belief.iter_mut().zip(predicted.into_iter().zip(likelihood))
         {
-            *belief = ((u64::from(predicted) * u64::from(likelihood)) >> 14) as u32;
+            *belief = ((u64::from(predicted) * u64::from(*likelihood)) >> 14) as u32;
             sum += *belief;
         }
         let share = (u64::from(ONE) << 24) / u64::from(sum.max(1));
@@ -73,31 +102,46 @@ impl Tracker {
         drifted
     }
 
-    pub(super) fn estimate(&self) -> Estimate {
-        let around = |bin: usize| &self.belief[bin.saturating_sub(NEAR)..BINS.min(bin + NEAR + 1)];
-        let mass = |bin: &usize| around(*bin).iter().sum::<u32>();
-        let best = (0..BINS).max_by_key(mass).unwrap_or(0);
-        let first = best.saturating_sub(NEAR) as u64;
+    /// The rate, if belief and evidence are enough.
+    pub(super) fn estimate(&self) -> Option<Estimate> {
+        let near = near(self.best());
+        let belief = &self.belief[near.clone()];
         let weighted =
-            around(best).iter().zip(first..).map(|(belief, bin)| u64::from(*belief) * bin).sum::<u64>();
-        let mass = u64::from(mass(&best)).max(1);
-        Estimate { tenths: tenths(weighted * 256 / mass), percent: (mass * 100 / u64::from(ONE)) as i64 }
+            belief.iter().zip(near.start as u64..).map(|(belief, bin)| u64::from(*belief) * bin).sum::<u64>();
+        let mass = u64::from(belief.iter().sum::<u32>()).max(1);
+        let believed = (mass * 100 / u64::from(ONE)) as i32;
+        let (clear, lone) = (self.clear >> 8, self.lone >> 8);
+        (believed >= BELIEVED_PERCENT && clear >= CLEAR_PERCENT && lone >= LONE_PERCENT)
+            .then(|| Estimate { tenths: tenths(weighted * 256 / mass), percent: believed.min(lone) })
+    }
+
+    fn best(&self) -> usize {
+        (0..BINS).max_by_key(|bin| self.belief[near(*bin)].iter().sum::<u32>()).unwrap_or(0)
     }
 }
 
+fn near(bin: usize) -> core::ops::Range<usize> {
+    bin.saturating_sub(NEAR)..BINS.min(bin + NEAR + 1)
+}
+
+/// What the movement does not explain of a light: power of the difference of the amplitudes, each relative to its
+/// largest line.
+fn rest(light: &[u32; BINS], movement: &[u32; BINS]) -> [u32; BINS] {
+    core::array::from_fn(|bin| less(light[bin], movement[bin]))
+}
+
 /// How well each rate explains what the movement does not, Q14 of at most 1.25.
-fn likelihood(lights: &[Spectrum; 2], movement: &Spectrum) -> [u32; BINS] {
-    let movement = relative(movement);
-    let mut unexplained = [0; BINS];
-    for light in lights {
-        for (sum, (light, movement)) in unexplained.iter_mut().zip(relative(light).into_iter().zip(movement))
-        {
-            // Amplitudes differ by their normalisation only: the rest of a line under a line of the movement stays.
-            *sum += less(light, movement).max(light / 12);
-        }
-    }
-    let greatest = unexplained.iter().copied().max().unwrap_or(0).max(1);
-    unexplained.map(|power| (power << 14) / greatest + (1 << 12))
+fn likelihood(lights: &[[u32; BINS]; 2], rests: &[[u32; BINS]; 2]) -> [u32; BINS] {
+    // The largest lines say little of the ratio of the amplitudes: a part of each line stays whatever moves.
+    let stays = |light: usize, bin: usize| rests[light][bin].max(lights[light][bin] / 12);
+    let powers: [u32; BINS] = core::array::from_fn(|bin| stays(0, bin) + stays(1, bin));
+    let greatest = powers.iter().copied().max().unwrap_or(0).max(1);
+    powers.map(|power| (power << 14) / greatest + (1 << 12))
+}
+
+/// Percent in Q8 that `part` is of all `powers`.
+fn share(part: u32, powers: &[u32; BINS]) -> i32 {
+    (u64::from(part) * 25_600 / u64::from(powers.iter().sum::<u32>().max(1))) as i32
 }
 
 /// Power of the difference of two amplitudes.
