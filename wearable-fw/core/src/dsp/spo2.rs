@@ -5,7 +5,7 @@
 //!
 //! # Chain
 //!
-//! 1. **Slopes**: change of ln(light) over 120 ms, about as long as a pulse rises, in both wavelengths. The rise is the
+//! 1. **Slopes**: change of ln(light) over 160 ms, about as long as a pulse rises, in both wavelengths. The rise is the
 //!    arteries' own; wander and venous blood are slow (the derivative method: Webster, *Design of Pulse Oximeters*,
 //!    1997, chapter 9). No filter has to settle, so the first value needs one pulse only. A jump that no pulse
 //!    makes (a lamp's current, a finger put down) starts anew.
@@ -37,8 +37,8 @@ pub use calibration::{Calibration, Point};
 use super::optics::{Light, RATE_HZ};
 use super::{Measurement, Method, PerfusionIndex, Quality, Reading, Reason, Saturation};
 
-/// Span of a slope: 120 ms.
-const LAG: usize = 3;
+/// Span of a slope: 160 ms.
+const LAG: usize = 4;
 /// Change of ln(light) in 40 ms, Q20, beyond any pulse: a strong one (20 % of the light) rises in 100 ms at least.
 const JUMP: i32 = (1 << 20) / 10;
 /// Samples that are not looked at after contact or a jump, while lamps and finger settle: 0.2 s.
@@ -48,16 +48,16 @@ const SEGMENT: i64 = RATE_HZ as i64;
 const SEGMENTS: usize = 8;
 /// Slopes of the shortest window: 1.6 s hold a whole beat of 38 bpm.
 const FEWEST: i64 = 40;
-/// A segment of this many times the middle one's energy is no pulse: a beat's rise falls into one segment or two,
-/// and pulses differ in height by half (breathing, extrasystoles).
-const OUTLIER: i64 = 6;
+/// A segment of this many times the usual energy (1.7 times the height) is no pulse: breathing and extrasystoles change
+/// the height by half, and a slow heart's rises fall into two segments of three.
+const OUTLIER: i64 = 3;
 /// Seconds in which the usual energy follows.
 const LEARNING: i64 = 8;
 /// Squared correlation of red and infrared, percent, below which they do not show the same pulse.
 const SAME_PULSE: i64 = 50;
-/// Standard error of the saturation, 0.1 %, that the reading may have: with the 2 % that a good calibration leaves
-/// it stays within the 4 % of ISO 80601-2-61.
-const LARGEST_ERROR: i64 = 30;
+/// Standard error of the saturation, 0.1 %, that a reading may have: with the 3.1 % of the calibration it stays within
+/// the 4 % of ISO 80601-2-61.
+const LARGEST_ERROR: i64 = 25;
 /// Perfusion, 0.01 %, below which ISO 80601-2-61 no longer expects an oximeter to measure (test signals of 0.3 %).
 const FAINT: i64 = 30;
 /// Perfusion, 0.01 %, above every pulse.
