@@ -296,7 +296,7 @@ fn without_recordings_the_shipped_excerpts_are_evaluated_and_that_is_said() {
     assert!(document["recordings"].is_null());
     let counted = record(&document, "shipped/mitdb-208")["counted_beats"].as_u64().unwrap();
     assert!(counted.abs_diff(508) <= 25, "{counted}");
-    assert!(figure(&document, "shipped.pulse")["value"].is_number());
+    assert!(figure(&document, "shipped.pulse_mean")["value"].is_number());
     assert!(figure(&document, "ecg.f1")["value"].is_null());
 }
 

@@ -74,7 +74,7 @@ pub enum Metric {
     DesaturationFalse,
     /// Beats counted in the shipped ECG.
     ShippedBeats,
-    /// Seconds with a pulse rate in the shipped PPG.
+    /// Mean pulse rate in the shipped PPG.
     ShippedPulse,
     /// Seconds in which an ECG with an alarm has no beat and the pulse goes on.
     ContradictedAsystole,
@@ -195,7 +195,7 @@ impl Metric {
             }
             Self::DesaturationFalse => row("desaturation.false", "False alarms *", "", 0).goal(AtMost(0.0)),
             Self::ShippedBeats => row("shipped.beats", "Beats, shipped ECG (true: 508)", "", 0),
-            Self::ShippedPulse => row("shipped.pulse", "Time with a pulse, shipped PPG", "%", 1),
+            Self::ShippedPulse => row("shipped.pulse_mean", "Mean pulse, shipped PPG (about 97)", "/min", 1),
             Self::ContradictedAsystole => {
                 row("alarm.contradicted", "No beat in the ECG, but a pulse", "s", 0)
             }

@@ -1,7 +1,9 @@
 //! A record through the firmware: every channel sample by sample in the order of time, and what the device then says.
 //!
 //! Owns the order and what is kept of the answers. It is the firmware's own [`Monitor`] that answers; nothing is
-//! looked up, filtered or corrected here. Times are those of the source: now less the delay that the firmware states.
+//! looked up, filtered or corrected here. Times are those of the source: now less the delay that the firmware states. The
+//! ECG's last value stays for three seconds more, so that the beats that the device is deciding about come out; readings
+//! end with the record.
 
 use wearable_core::dsp::{
     Measurement, Monitor, Reading, Readings, Reason, SampleRates, UnsupportedRate, ecg::Beat as Found,
@@ -13,6 +15,9 @@ use super::{
     score::{DESATURATION, Series},
 };
 
+/// Longer than the device takes to decide about a beat.
+const AFTERWARDS_SECONDS: f64 = 3.0;
+
 /// A beat that the device reported.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Beat {
@@ -20,6 +25,12 @@ pub struct Beat {
     pub time: f64,
     /// Whether the device counts on it.
     pub trusted: bool,
+}
+
+impl Beat {
+    fn at(now: f64, Found { samples_ago, trusted }: Found, rate_hz: f64) -> Self {
+        Self { time: now - f64::from(samples_ago) / rate_hz, trusted }
+    }
 }
 
 /// What the device said at a moment.
@@ -118,24 +129,32 @@ impl Played {
     /// signal: whoever waits for an alarm waits for its delay too.
     #[must_use]
     pub fn desaturation_alarms(&self) -> Vec<(f64, bool)> {
-        let (mut alarms, mut low_since, mut raised) = (Vec::new(), None, false);
-        for moment in &self.moments {
-            // Without a reading nothing is known, and what was low stays so.
-            let Ok(Value { value, .. }) = Quantity::Spo2.of(moment) else { continue };
-            if raised && value >= DESATURATION.clear {
-                alarms.push((moment.now, false));
-                (raised, low_since) = (false, None);
-            } else if !raised && value < DESATURATION.below {
-                if moment.now - *low_since.get_or_insert(moment.now) >= DESATURATION.hold - 1.0 {
-                    alarms.push((moment.now, true));
-                    raised = true;
-                }
-            } else if !raised {
-                low_since = None;
-            }
-        }
-        alarms
+        // Without a reading nothing is known, and what was low stays so.
+        let known = self
+            .moments
+            .iter()
+            .filter_map(|moment| Some((moment.now, Quantity::Spo2.of(moment).ok()?.value)));
+        desaturation_alarms(known)
     }
+}
+
+fn desaturation_alarms(values: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, bool)> {
+    let (mut alarms, mut low_since, mut raised) = (Vec::new(), None, false);
+    for (now, value) in values {
+        if raised && value >= DESATURATION.clear {
+            alarms.push((now, false));
+            (raised, low_since) = (false, None);
+        } else if !raised && value < DESATURATION.below {
+            // A value stands for its second.
+            if now - *low_since.get_or_insert(now) >= DESATURATION.hold - 1.0 {
+                alarms.push((now, true));
+                raised = true;
+            }
+        } else if !raised {
+            low_since = None;
+        }
+    }
+    alarms
 }
 
 /// What one stream brings to a monitor, and when its next sample is due.
@@ -205,11 +224,8 @@ pub fn play(record: &Record) -> Result<Played, UnsupportedRate> {
                 break;
             }
             if due == ecg.due() {
-                let beat = ecg.take().and_then(|microvolt| monitor.push_ecg(microvolt));
-                beats.extend(beat.map(|Found { samples_ago, trusted }| Beat {
-                    time: due - f64::from(samples_ago) / ecg.rate_hz(),
-                    trusted,
-                }));
+                let found = ecg.take().and_then(|microvolt| monitor.push_ecg(microvolt));
+                beats.extend(found.map(|found| Beat::at(due, found, ecg.rate_hz())));
             } else if due == acceleration.due() {
                 acceleration.take().into_iter().for_each(|milli_g| monitor.push_acceleration(milli_g));
             } else if due == light.due() {
@@ -223,6 +239,85 @@ pub fn play(record: &Record) -> Result<Played, UnsupportedRate> {
             break;
         }
     }
+    if let Some(channel) = &signals.ecg {
+        beats.extend(still_undecided(&mut monitor, channel).filter(|beat| beat.time <= seconds));
+    }
     beats.sort_by(|a, b| a.time.total_cmp(&b.time));
     Ok(Played { seconds, beats, moments })
+}
+
+/// Beats that the device was still deciding about when the record ended: its last value stays for a while.
+fn still_undecided(monitor: &mut Monitor, ecg: &Channel<i32>) -> impl Iterator<Item = Beat> {
+    let (seconds, last) = (ecg.seconds(), ecg.samples.last().copied().unwrap_or(0));
+    let times = (0_u32..).map(move |sample| seconds + f64::from(sample) / ecg.rate_hz);
+    let afterwards = times.take_while(move |time| *time < seconds + AFTERWARDS_SECONDS);
+    afterwards.filter_map(move |now| Some(Beat::at(now, monitor.push_ecg(last)?, ecg.rate_hz)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{Collection, Truth};
+    use super::*;
+
+    fn record(signals: Signals) -> Record {
+        Record { name: "x/y".into(), collection: Collection::Shipped, signals, truth: Truth::default() }
+    }
+
+    /// A QRS of 1 mV and 80 ms each second, the last one `before_end` seconds before the end.
+    fn ecg(rate_hz: f64, seconds: u32, before_end: f64) -> Channel<i32> {
+        let times =
+            (0_u32..).map(|sample| f64::from(sample) / rate_hz).take_while(|time| *time < seconds.into());
+        let qrs = times.map(|time| {
+            let since = (time + before_end + 0.04) % 1.0 / 0.08;
+            if since < 1.0 { 1000.0 * (since * std::f64::consts::PI).sin() } else { 0.0 }
+        });
+        #[expect(clippy::cast_possible_truncation, reason = "at most 1000")]
+        Channel::new(rate_hz, qrs.map(|microvolt| microvolt as i32).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn beats_have_the_time_of_their_sample_up_to_the_last_one() {
+        for rate_hz in [125.0, 250.0, 360.0] {
+            let signals = Signals { ecg: Some(ecg(rate_hz, 30, 0.4)), ..Signals::default() };
+            let played = play(&record(signals)).unwrap();
+            let last = played.beats.last().unwrap().time;
+            assert!((last - 29.6).abs() < 0.05, "{rate_hz}: {last}");
+            assert!(
+                played.beats.iter().all(|beat| (beat.time % 1.0 - 0.6).abs() < 0.05),
+                "{:?}",
+                played.beats
+            );
+        }
+    }
+
+    #[test]
+    fn the_device_is_asked_each_second_and_at_the_end() {
+        let seconds = |played: &Played| played.moments.iter().map(|moment| moment.now).collect::<Vec<_>>();
+        let part = Channel::new(100.0, std::iter::repeat_n([60_000, 90_000], 250));
+        let played = play(&record(Signals { light: Some(part), ..Signals::default() })).unwrap();
+        assert_eq!((seconds(&played), played.seconds), (vec![1.0, 2.0, 2.5], 2.5));
+        let whole = Channel::new(64.0, std::iter::repeat_n([0; 3], 128));
+        let played = play(&record(Signals { acceleration: Some(whole), ..Signals::default() })).unwrap();
+        assert_eq!(seconds(&played), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn a_rate_that_the_firmware_does_not_take_is_refused() {
+        let slow = Channel::new(10.0, std::iter::repeat_n(0, 100));
+        assert!(play(&record(Signals { ecg: Some(slow), ..Signals::default() })).is_err());
+        let wild = Channel::new(1e12, std::iter::repeat_n(0, 100));
+        assert!(play(&record(Signals { impedance: Some(wild), ..Signals::default() })).is_err());
+    }
+
+    #[test]
+    fn an_alarm_waits_as_long_as_an_episode_must_last_and_ends_with_it() {
+        assert_eq!(alarms([(0..30, 89.9), (30..40, 91.9), (40..50, 92.0)]), [(9.0, true), (40.0, false)]);
+        assert_eq!(alarms([(0..9, 80.0), (9..10, 90.0), (10..19, 80.0)]), []);
+    }
+
+    fn alarms<const PARTS: usize>(parts: [(std::ops::Range<u32>, f64); PARTS]) -> Vec<(f64, bool)> {
+        let values =
+            parts.into_iter().flat_map(|(seconds, value)| seconds.map(move |s| (f64::from(s), value)));
+        desaturation_alarms(values)
+    }
 }

@@ -12,7 +12,7 @@ use super::{
     goals::{Metric, Set},
     play::{Played, Quantity},
     record::{Collection, Record},
-    score::{Beats, DESATURATION, Episodes, Trend, percent},
+    score::{Beats, DESATURATION, Episodes, Trend, mean, percent},
 };
 
 /// Trends count from here on: until then the device may settle.
@@ -48,6 +48,8 @@ pub struct Scores {
     pub counted: usize,
     /// For each quantity: seconds with a value, and seconds with each reason for none.
     pub said: Vec<(Quantity, usize, BTreeMap<String, usize>)>,
+    /// Mean of the pulse rates.
+    pub mean_pulse: Option<f64>,
     /// Seconds of signal.
     pub seconds: f64,
 }
@@ -87,6 +89,7 @@ impl Scores {
             contradicted_s: contradicted(played),
             counted: played.beats.len(),
             said: said(record, played),
+            mean_pulse: mean(played.values(Quantity::PulseRate).into_iter().map(|value| value.value)),
             seconds: played.seconds,
         }
     }
@@ -369,7 +372,7 @@ fn shipped_figures(records: &[&Scored]) -> Vec<Figure> {
             figures.push(Figure::new(Metric::ShippedBeats, 1, Some(share), Some(scores.counted as f64)));
         }
         if let Some(share) = scores.measured_share(Quantity::PulseRate) {
-            figures.push(Figure::new(Metric::ShippedPulse, 1, Some(share), Some(share)));
+            figures.push(Figure::new(Metric::ShippedPulse, 1, Some(share), scores.mean_pulse));
         }
     }
     figures
