@@ -6,6 +6,8 @@
 mod impedance;
 mod modulation;
 mod rhythm;
+#[cfg(test)]
+mod tests;
 
 pub use impedance::ImpedanceRespiration;
 pub use modulation::PulseRespiration;

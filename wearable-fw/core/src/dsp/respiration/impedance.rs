@@ -2,9 +2,9 @@
 //!
 //! Owns the window and the decision. Knows no unit: only relative amplitudes count.
 //!
-//! Chain: means over 0.25 s (4 Hz), 32 s, linear trend removed, deviations cut (sighs, steps); breaths counted,
-//! autocorrelation and spectrum (`rhythm`); published when two of them agree, no breath is overdue and the trace is
-//! not much fainter than the breathing before (which would leave the heart's own oscillation).
+//! Chain: means over 0.25 s (4 Hz), 32 s; steps cut, a moving mean of 12 s removed; breaths counted, autocorrelation
+//! and spectrum (`rhythm`). The median of the three is published when the count agrees with a clear period or a clear
+//! line, no breath is overdue and the trace is not much fainter than usual (which leaves the heart's oscillation).
 #![expect(clippy::indexing_slicing, reason = "a position reduced modulo the length")]
 
 use super::super::{Measurement, Method, Quality, Rate, Reading, Reason, UnsupportedRate};
@@ -18,8 +18,20 @@ const WINDOW: usize = 32 * rhythm::RATE_HZ;
 const DELAY_MS: u32 = 16_000;
 /// A new rate every 2 s.
 const RENEWAL: usize = 2 * rhythm::RATE_HZ;
-/// Breathing this many times fainter than usual is the heart (cardiogenic oscillation).
-const FAINTER: i64 = 8;
+/// Breathing this many times fainter than usual may be the heart alone (cardiogenic oscillation).
+const FAINTER: i64 = 5;
+/// The usual strength is the greatest, forgotten by 1/128 every 2 s (half of it in 3 min).
+const FORGETTING: i64 = 128;
+/// In samples: no breath for 10 s (apnoea), or for two breaths where that is longer.
+const OVERDUE: i32 = 10 * 4;
+/// In samples times tenths of a breath per minute.
+const OVERDUE_BREATHS: i32 = 2 * 600 * 4;
+/// A change of this many mean changes is a step of the electrodes, not breathing (a sine reaches 1.6, fast inspiration 2).
+const STEP: i64 = 2;
+/// Samples of the slowest breath.
+const SLOWEST: usize = 60 * rhythm::RATE_HZ / *rhythm::BREATHS.start();
+/// Least autocorrelation, or share of the power, per mille: noise in 128 samples stays below 0.3.
+const PERIODIC: i64 = 450;
 
 /// Streaming respiration from impedance.
 #[derive(Clone, Debug)]
@@ -91,30 +103,54 @@ impl ImpedanceRespiration {
     }
 
     fn renewed(&mut self) -> Reading<Rate> {
-        let (tail, head) = self.values.split_at(self.next);
-        let trace = Trace::new(head.iter().chain(tail).copied()).ok_or(Reason::LowQuality)?;
-        if trace.deviation() * FAINTER < self.usual {
-            self.usual -= self.usual / 32;
+        self.usual -= self.usual / FORGETTING;
+        let trace = Trace::new(self.levelled().into_iter()).ok_or(Reason::LowQuality)?;
+        let count = trace.counted().ok_or(Reason::LowQuality)?;
+        let overdue = count.silence > OVERDUE && count.silence * count.rate > OVERDUE_BREATHS;
+        if overdue || trace.deviation() * FAINTER < self.usual {
             return Err(Reason::LowQuality);
         }
-        let counted = trace.counted().ok_or(Reason::LowQuality)?;
-        let period = trace.period(FASTEST);
-        let line = trace.spectrum(FASTEST).peak();
-        let agree = |rate: i32| (rate - counted).abs() <= (counted / 10).max(10);
-        let supporters =
-            [period.map(|(rate, _)| rate), line].into_iter().flatten().filter(|rate| agree(*rate));
-        let support = supporters.count();
-        let value = rhythm::rate(counted);
-        let (Some(value), 1..) = (value, support) else { return Err(Reason::LowQuality) };
-        self.usual += (trace.deviation() - self.usual) / 8;
+        let (period, correlation) = trace.period(FASTEST).ok_or(Reason::LowQuality)?;
+        let spectrum = trace.spectrum(FASTEST);
+        let line = spectrum.peak().ok_or(Reason::LowQuality)?;
+        let mut rates = [count.rate, period, line];
+        rates.sort_unstable();
+        let agrees = |rate: i32| (rate - count.rate).abs() <= (count.rate / 10).max(10);
+        let correlation = if agrees(period) { correlation } else { 0 };
+        let concentration = if agrees(line) { i64::from(spectrum.near(line) / 10) } else { 0 };
+        if correlation.max(concentration) < PERIODIC {
+            return Err(Reason::LowQuality);
+        }
+        let value = rhythm::rate(rates[1]).ok_or(Reason::LowQuality)?;
+        self.usual = self.usual.max(trace.deviation());
         Ok(Measurement {
             value,
-            quality: Quality::clamped(
-                period.map_or(0, |(_, correlation)| correlation / 10) * support as i64 / 2,
-            ),
+            quality: Quality::clamped((correlation + concentration) / 20),
             method: Method::Impedance,
             calibration: 0,
             delay_ms: DELAY_MS,
+        })
+    }
+
+    /// The window, oldest first, with steps cut and without what is slower than the slowest breathing.
+    #[expect(clippy::cast_possible_truncation, reason = "clamped")]
+    fn levelled(&self) -> [i32; WINDOW] {
+        let (tail, head) = self.values.split_at(self.next);
+        let mut course = [0_i64; WINDOW];
+        for (slot, value) in course.iter_mut().zip(head.iter().chain(tail)) {
+            *slot = i64::from(*value);
+        }
+        let change = |pair: &[i64]| pair[1] - pair[0];
+        let cut = STEP * course.windows(2).map(|pair| change(pair).abs()).sum::<i64>() / WINDOW as i64;
+        let (mut before, mut level) = (course[0], 0);
+        for value in &mut course {
+            level += (*value - before).clamp(-cut, cut);
+            before = core::mem::replace(value, level);
+        }
+        core::array::from_fn(|at| {
+            let around = &course[at.saturating_sub(SLOWEST / 2)..WINDOW.min(at + SLOWEST / 2 + 1)];
+            let mean = around.iter().sum::<i64>() / around.len() as i64;
+            (course[at] - mean).clamp(i32::MIN.into(), i32::MAX.into()) as i32
         })
     }
 

@@ -277,7 +277,11 @@ impl Window {
                 continue;
             }
             let spectrum = trace.spectrum(fastest);
-            let found = [trace.period(fastest).map(|(rate, _)| rate), spectrum.peak(), trace.counted()];
+            let found = [
+                trace.period(fastest).map(|(rate, _)| rate),
+                spectrum.peak(),
+                trace.counted().map(|count| count.rate),
+            ];
             for rate in found.into_iter().flatten() {
                 rates[count] = rate;
                 count += 1;

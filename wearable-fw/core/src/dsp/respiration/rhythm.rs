@@ -105,7 +105,7 @@ impl Trace {
 
     /// Rate in tenths per minute by counting breaths: maxima above a fifth of their third quartile, with the trace
     /// below its mean between them.
-    pub(super) fn counted(&self) -> Option<i32> {
+    pub(super) fn counted(&self) -> Option<Count> {
         let smooth = |at: usize| self.values[at - 1] + self.values[at] + self.values[at + 1];
         let inner = 2..self.len - 2;
         let is_maximum = |at: &usize| smooth(at - 1) < smooth(*at) && smooth(*at) >= smooth(at + 1);
@@ -131,7 +131,8 @@ impl Trace {
                 breaths += 1;
             }
         }
-        i32::try_from((60 * 10 * RATE_HZ * (breaths.max(1) - 1)).checked_div(last - first)?).ok()
+        let rate = (60 * 10 * RATE_HZ * (breaths.max(1) - 1)).checked_div(last - first)?;
+        Some(Count { rate: rate as i32, silence: (self.len - last) as i32 })
     }
 
     /// Share of the power at each whole rate per minute up to `fastest`, in 1/10 000.
@@ -160,6 +161,15 @@ impl Trace {
         let whole = power.iter().sum::<i64>().max(1);
         Spectrum { shares: power.map(|power| (power * 10_000 / whole) as i32) }
     }
+}
+
+/// Breaths counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Count {
+    /// Tenths per minute, from the first breath to the last.
+    pub(super) rate: i32,
+    /// Samples since the last.
+    pub(super) silence: i32,
 }
 
 /// Power at each rate per minute.
