@@ -123,3 +123,35 @@ impl Accelerometer {
         Some(sum)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+
+    #[test]
+    fn stillness_takes_eight_seconds_and_movement_one() {
+        let mut accelerometer = Accelerometer::new(100).unwrap();
+        let mut states = [Motion::Unknown; 40];
+        let mut walk = synthetic::walk(100, 20..25);
+        for state in &mut states {
+            walk.by_ref().take(100).for_each(|milli_g| accelerometer.push(milli_g));
+            *state = accelerometer.motion();
+        }
+        let count = |state| states.iter().filter(|other| **other == state).count();
+        assert_eq!([count(Motion::Unknown), count(Motion::Moving)], [7, 13]);
+        assert!(states[20] == Motion::Moving && states[33] == Motion::Still, "{states:?}");
+    }
+
+    #[test]
+    fn posture_is_not_movement_and_any_input_is_taken() {
+        let mut accelerometer = Accelerometer::new(25).unwrap();
+        (0..25 * 60).for_each(|sample| accelerometer.push([sample, 1000 - sample / 2, 0]));
+        assert_eq!(accelerometer.motion(), Motion::Still);
+        (0..25 * 20).for_each(|sample| accelerometer.push([i32::MIN, i32::MAX, sample]));
+        (0..25 * 20).for_each(|sample| {
+            accelerometer.push([i32::MAX; 3].map(|rail| if sample % 8 < 4 { rail } else { !rail }))
+        });
+        assert!(accelerometer.motion() == Motion::Moving && accelerometer.spectrum().is_some());
+    }
+}

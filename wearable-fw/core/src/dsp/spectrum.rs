@@ -150,3 +150,42 @@ const HANN: [i32; LENGTH] = {
 const fn turn(point: [i64; 2], by: [i64; 2]) -> [i64; 2] {
     [(point[0] * by[0] - point[1] * by[1]) >> 30, (point[0] * by[1] + point[1] * by[0]) >> 30]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sines of these rates per minute and amplitudes.
+    fn sines(parts: &[(f64, f64)]) -> Span<LENGTH> {
+        let mut span = Span::new();
+        for sample in 0..300 {
+            let turns = f64::from(sample) / 1500.0 * std::f64::consts::TAU;
+            let value: f64 = parts.iter().map(|(rate, amplitude)| amplitude * (turns * rate).sin()).sum();
+            span.push(super::super::synthetic::integer(value));
+        }
+        span
+    }
+
+    fn strongest(spectrum: &Spectrum) -> u64 {
+        let bin = (0..BINS).max_by_key(|bin| spectrum[*bin]).unwrap();
+        tenths(bin as u64 * 256)
+    }
+
+    #[test]
+    fn two_signals_in_one_transform_stay_apart() {
+        for (one, other) in [(40.0, 200.0), (90.0, 95.0), (150.0, 60.0), (230.0, 32.0)] {
+            let [first, second] = spectra(&sines(&[(one, 20_000.0)]), &sines(&[(other, 300.0)]));
+            assert!((strongest(&first) as f64 - 10.0 * one).abs() < 20.0, "{one}");
+            assert!((strongest(&second) as f64 - 10.0 * other).abs() < 20.0, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_full_scale_signal_does_not_overflow() {
+        let mut span = Span::<LENGTH>::new();
+        (0..300).for_each(|sample| span.push(if sample % 12 < 6 { i32::MAX } else { i32::MIN }));
+        for spectrum in spectra(&span, &span) {
+            assert!(strongest(&spectrum).abs_diff(1250) < 20, "{spectrum:?}");
+        }
+    }
+}

@@ -45,6 +45,31 @@ pub(super) fn walk(rate_hz: u16, seconds: core::ops::Range<u32>) -> impl Iterato
     })
 }
 
+/// A wrist in motion: both lights, and the acceleration in mg. `pulse` tells the heart's rate at each second (0: none),
+/// the arm swings `swing` times a minute and is shaken by two steps each time (0: at rest), and both appear in the light
+/// at `artefact` per mille.
+pub(super) fn wrist(
+    rate_hz: u16,
+    pulse: impl Fn(f64) -> f64,
+    swing: f64,
+    artefact: f64,
+) -> impl Iterator<Item = ([i32; 2], [i32; 3])> {
+    let mut turn = 0.0;
+    (0..).zip(noise(7, 100)).map(move |(sample, noise): (u32, i32)| {
+        let time = f64::from(sample) / f64::from(rate_hz);
+        let bpm = pulse(time);
+        turn += 2.0 * PI * bpm / 60.0 / f64::from(rate_hz);
+        let beat = if bpm > 0.0 { 0.4 * turn.sin() + 0.15 * (2.0 * turn).sin() } else { 0.0 };
+        let arm =
+            |times: f64, phase: f64| (2.0 * PI * times * swing / 60.0 * time + phase).sin() - phase.sin();
+        let moved = artefact * (arm(1.0, 0.8) + 0.6 * arm(2.0, 1.2)) / 1000.0;
+        let light = [(60_000.0, 0.6), (90_000.0, 1.0)]
+            .map(|(counts, gain): (f64, f64)| integer(counts * (-gain * 0.02 * beat - moved).exp()) + noise);
+        let shaken = [400.0 * arm(1.0, 0.0), 300.0 * arm(2.0, 0.5), 990.0 + 200.0 * arm(2.0, 2.0)];
+        (light, shaken.map(|axis| integer(axis) + noise / 20))
+    })
+}
+
 /// Reproducible noise in -reach..reach.
 pub(super) fn noise(seed: u64, reach: i32) -> impl Iterator<Item = i32> {
     let mut state = seed;

@@ -36,7 +36,8 @@ const BELIEVED_PERCENT: i32 = 60;
 #[derive(Clone, Debug)]
 pub(super) struct Tracker {
     belief: [u32; BINS],
-    /// Means of about 8 s of the two shares, percent in Q8.
+    /// The likeliest bin, and means of about 8 s of the two shares there, percent in Q8.
+    best: usize,
     clear: i32,
     lone: i32,
 }
@@ -52,7 +53,7 @@ pub(super) struct Estimate {
 
 impl Tracker {
     pub(super) const fn new() -> Self {
-        Self { belief: [ONE / BINS as u32; BINS], clear: 0, lone: 0 }
+        Self { belief: [ONE / BINS as u32; BINS], best: 0, clear: 0, lone: 0 }
     }
 
     /// A second later.
@@ -60,7 +61,13 @@ impl Tracker {
         let (lights, movement) = (lights.each_ref().map(relative), relative(movement));
         let rests = lights.map(|light| rest(&light, &movement));
         self.update(&likelihood(&lights, &rests));
-        let near = near(self.best());
+        let best = self.best();
+        if best.abs_diff(self.best) > NEAR {
+            // What spoke for another rate does not speak for this one.
+            (self.clear, self.lone) = (0, 0);
+        }
+        self.best = best;
+        let near = near(best);
         let [mut clear, mut lone] = [0; 2];
         for (light, rest) in lights.iter().zip(&rests) {
             let stands = near.clone().filter(|bin| movement[*bin] < MOVES).map(|bin| light[bin]).sum::<u32>();
@@ -104,7 +111,7 @@ impl Tracker {
 
     /// The rate, if belief and evidence are enough.
     pub(super) fn estimate(&self) -> Option<Estimate> {
-        let near = near(self.best());
+        let near = near(self.best);
         let belief = &self.belief[near.clone()];
         let weighted =
             belief.iter().zip(near.start as u64..).map(|(belief, bin)| u64::from(*belief) * bin).sum::<u64>();
