@@ -79,10 +79,13 @@ impl Wearer {
                     - wave(0.38, 0.015, 200.0)
                     + 150.0 * (TAU * time * 0.25).sin()
             }),
-            // Absorbance in millionths, then counts by the law of Lambert and Beer.
+            // Absorbance in millionths, then counts by the law of Lambert and Beer; breathing changes the pulse's
+            // strength, its time and the level.
             light: signal(OTHERS_HZ, |time| {
-                let pulse = 0.4 * (TAU * time * 1.2).sin() + 0.15 * (TAU * time * 2.4).sin();
-                20_000.0 * pulse * (1.0 + 0.15 * (TAU * time * 0.25).sin())
+                let breath = (TAU * time * 0.25).sin();
+                let turn = TAU * 1.2 * time + 0.15 * breath;
+                20_000.0 * (0.4 * turn.sin() + 0.15 * (2.0 * turn).sin()) * (1.0 + 0.15 * breath)
+                    + 3_000.0 * breath
             })
             .into_iter()
             .map(|absorbance| {

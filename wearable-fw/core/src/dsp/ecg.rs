@@ -113,6 +113,13 @@ impl Ecg {
         }
     }
 
+    /// As if it had run since `tick` was 0.
+    #[cfg(test)]
+    pub(super) const fn wake_at(&mut self, tick: u32) {
+        self.signal.wake_at(tick);
+        self.started = tick;
+    }
+
     pub(super) const fn set_electrodes(&mut self, electrodes: Electrodes) {
         self.electrodes = electrodes;
     }

@@ -132,6 +132,11 @@ impl Signal {
         self.now
     }
 
+    #[cfg(test)]
+    pub(super) const fn wake_at(&mut self, tick: u32) {
+        self.now = tick;
+    }
+
     /// Movement of the baseline, microvolt per 100 ms.
     pub(super) const fn swing(&self) -> i32 {
         self.swing / 16

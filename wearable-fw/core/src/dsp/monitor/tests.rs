@@ -278,6 +278,28 @@ fn a_day_changes_nothing() {
     }
 }
 
+/// The ECG counts ticks of 100 Hz: their sixteenths wrap after 31 days, they themselves after 497. Nothing else counts
+/// for longer than a window.
+#[test]
+fn counters_that_wrap_change_nothing() {
+    let waking_at = |tick: u32| {
+        let mut session = Session::new(Body::new(72.0, 15.0, RATES), RATES, &[Stream::Ecg]);
+        session.monitor.ecg.wake_at(tick);
+        session.run(90);
+        let beats = session.trace.beats.iter().filter(|(at, _)| *at > 60 * usize::from(RATES.ecg_hz));
+        (
+            beats.copied().collect::<Vec<_>>(),
+            session.trace.ecg[60..].iter().map(|of| of.0).collect::<Vec<_>>(),
+        )
+    };
+    let usual = waking_at(0);
+    assert!(usual.0.len() > 30 && usual.1.iter().all(Result::is_ok));
+    // At second 30 of 90.
+    for wrap in [1 << 28, 2 << 28, 15 << 28, 0_u32] {
+        assert_eq!(waking_at(wrap.wrapping_sub(3000)), usual, "{wrap}");
+    }
+}
+
 /// The longest that one stream may be pushed ahead of another: two streams that take turns so are each silent for
 /// twice as long, and [`SILENT_SECONDS`] is more.
 const AHEAD: usize = 1_000_000;
