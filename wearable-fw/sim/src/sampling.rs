@@ -77,11 +77,14 @@ fn motion(state: Motion) -> Quantity {
     unassessed(KnownQuantity::MOTION, moving, Method::ACCELERATION)
 }
 
-/// A signal that cannot be judged has no quality for the reason that its rate is not measured.
-fn signal<T>(known: KnownQuantity, quality: Option<dsp::Quality>, rate: dsp::Reading<T>) -> Quantity {
+/// A signal that cannot be judged has no quality for the reason that its rate is not measured, but for a finding.
+fn signal<T: Copy>(known: KnownQuantity, quality: Option<dsp::Quality>, rate: dsp::Reading<T>) -> Quantity {
     match quality {
         Some(quality) => unassessed(known, quality.percent().into(), Method::SIGNAL_INDEX),
-        None => known.reading(Err(rate.err().map_or(Reason::SETTLING, reason))),
+        None => known.reading(Err(match rate {
+            Ok(_) | Err(dsp::Reason::NoBeat) => Reason::SETTLING,
+            Err(why) => reason(why),
+        })),
     }
 }
 
