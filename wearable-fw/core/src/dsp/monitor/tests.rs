@@ -48,7 +48,8 @@ impl Body {
 struct Trace {
     beats: Vec<(usize, Beat)>,
     ecg: Vec<(Reading<Rate>, Reading<Variability>, Option<Quality>)>,
-    light: Vec<(Reading<Rate>, Reading<Saturation>, Reading<PerfusionIndex>, Option<Quality>)>,
+    pulse: Vec<(Reading<Rate>, Option<Quality>)>,
+    oximetry: Vec<(Reading<Saturation>, Reading<PerfusionIndex>)>,
     motion: Vec<Motion>,
     /// With the impedance where that is measured, else with the light.
     respiration: Vec<Reading<Rate>>,
@@ -115,12 +116,8 @@ impl Session {
                 trace.ecg.push((readings.heart_rate, readings.variability, readings.ecg_quality));
             }
             Stream::Ppg => {
-                trace.light.push((
-                    readings.pulse_rate,
-                    readings.spo2,
-                    readings.perfusion,
-                    readings.ppg_quality,
-                ));
+                trace.pulse.push((readings.pulse_rate, readings.ppg_quality));
+                trace.oximetry.push((readings.spo2, readings.perfusion));
             }
             Stream::Acceleration => trace.motion.push(readings.motion),
             Stream::Impedance => {}
