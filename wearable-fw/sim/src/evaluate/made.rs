@@ -6,8 +6,10 @@
 //! says nothing of how well the calibration holds for people.
 
 use super::{
-    record::{Channel, Collection, Record, Signals, Truth},
+    record::{Collection, Record},
     score::Series,
+    signals::{Channel, Signals},
+    truth::Truth,
 };
 use crate::recording::{Recording, RecordingError, finger_counts};
 

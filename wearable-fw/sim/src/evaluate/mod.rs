@@ -18,9 +18,11 @@ pub mod plot;
 pub mod record;
 pub mod report;
 pub mod score;
+pub mod signals;
 pub mod speed;
 pub mod svg;
 pub mod table;
+pub mod truth;
 pub mod wfdb;
 
 use std::{

@@ -11,8 +11,9 @@ use wearable_core::dsp::{
 };
 
 use super::{
-    record::{Channel, Record, Signals},
+    record::Record,
     score::{DESATURATION, Series},
+    signals::{Channel, Signals},
 };
 
 /// Longer than the device takes to decide about a beat.
@@ -256,7 +257,7 @@ fn still_undecided(monitor: &mut Monitor, ecg: &Channel<i32>) -> impl Iterator<I
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::{Collection, Truth};
+    use super::super::{record::Collection, truth::Truth};
     use super::*;
 
     fn record(signals: Signals) -> Record {

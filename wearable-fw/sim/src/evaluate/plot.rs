@@ -7,9 +7,10 @@ use wearable_core::dsp::Reason;
 
 use super::{
     play::{Played, Quantity},
-    record::{Channel, Record},
+    record::Record,
     report::snake_case,
     score::{Beats, Series},
+    signals::Channel,
     svg::{Anchor, Svg},
     table,
 };
@@ -425,11 +426,7 @@ impl Picture<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::{
-        play::Beat,
-        record::{Collection, Signals, Truth},
-        score::TrueBeats,
-    };
+    use crate::evaluate::{play::Beat, record::Collection, score::TrueBeats, signals::Signals, truth::Truth};
 
     fn record() -> Record {
         let ecg =
