@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(accelerometer.motion(), Motion::Still);
         (0..25 * 20).for_each(|sample| accelerometer.push([i32::MIN, i32::MAX, sample]));
         (0..25 * 20).for_each(|sample| {
-            accelerometer.push([i32::MAX; 3].map(|rail| if sample % 8 < 4 { rail } else { !rail }))
+            accelerometer.push([i32::MAX; 3].map(|rail| if sample % 8 < 4 { rail } else { !rail }));
         });
         assert!(accelerometer.motion() == Motion::Moving && accelerometer.spectrum().is_some());
     }

@@ -39,8 +39,12 @@ pub(super) struct Rhythm {
 
 /// `None` where there is no rhythm or no witness to it.
 pub(super) fn rhythm(span: &Span<REST>) -> Option<Rhythm> {
-    let Beats { interval, clear } = beats(span)?;
-    let percent = match period(span) {
+    let mut values = [0; REST];
+    for (slot, value) in values.iter_mut().zip(span.newest(REST)) {
+        *slot = value;
+    }
+    let Beats { interval, clear } = beats(values.split_at(REST - span.len()).1)?;
+    let percent = match period(values.split_at(REST - LENGTH).1) {
         Some((period, likeness)) if (interval - period).abs() * AGREEMENT <= period => likeness / 10,
         _ if clear => 30,
         _ => return None,
@@ -50,10 +54,10 @@ pub(super) fn rhythm(span: &Span<REST>) -> Option<Rhythm> {
 }
 
 /// Period in 1/256 sample and its autocorrelation.
-fn period(span: &Span<REST>) -> Option<(i64, i64)> {
+fn period(values: &[i32]) -> Option<(i64, i64)> {
     let mut correlations = [0; LAGS[1] + 2];
     for (lag, correlation) in correlations.iter_mut().enumerate().skip(LAGS[0] - 1) {
-        *correlation = autocorrelation(span, lag);
+        *correlation = autocorrelation(values, lag);
     }
     let maxima = || {
         correlations.windows(3).zip(1_i64..).skip(LAGS[0] - 1).filter_map(|(near, lag)| match *near {
@@ -68,11 +72,11 @@ fn period(span: &Span<REST>) -> Option<(i64, i64)> {
     Some((vertex(lag, before, at, after), at))
 }
 
-/// Correlation of the last 8 s with themselves `lag` values earlier, per mille of the two parts' amplitudes.
-fn autocorrelation(span: &Span<REST>, lag: usize) -> i64 {
-    let (late, early) = (span.newest(LENGTH).skip(lag), span.newest(LENGTH).take(LENGTH - lag));
-    let scale = energy(late.clone()).isqrt() * energy(early.clone()).isqrt();
-    let product: i64 = late.zip(early).map(|(late, early)| i64::from(late) * i64::from(early)).sum();
+/// Correlation of the values with themselves `lag` earlier, per mille of the two parts' amplitudes.
+fn autocorrelation(values: &[i32], lag: usize) -> i64 {
+    let (late, early) = (values.split_at(lag).1, values.split_at(values.len() - lag).0);
+    let scale = energy(late).isqrt() * energy(early).isqrt();
+    let product: i64 = late.iter().zip(early).map(|(late, early)| i64::from(*late) * i64::from(*early)).sum();
     product * 1000 / scale.max(1)
 }
 
@@ -83,9 +87,9 @@ struct Beats {
     clear: bool,
 }
 
-fn beats(span: &Span<REST>) -> Option<Beats> {
+fn beats(values: &[i32]) -> Option<Beats> {
     let mut waves = [Wave::default(); MOST_WAVES];
-    let waves = find_waves(span, &mut waves)?;
+    let waves = find_waves(values, &mut waves)?;
     let mut rises = [0; MOST_WAVES];
     let rises = rises.get_mut(..waves.len())?;
     for (rise, wave) in rises.iter_mut().zip(waves.iter()) {
@@ -126,14 +130,13 @@ struct Wave {
 }
 
 /// Maxima that rise by more than 0.4 rms and fall by as much after; `None` when there are too many.
-fn find_waves<'a>(span: &Span<REST>, waves: &'a mut [Wave; MOST_WAVES]) -> Option<&'a [Wave]> {
-    let count = span.len();
-    let least = (energy(span.newest(count)) * 4 / (25 * i64::try_from(count).ok()?)).isqrt();
+fn find_waves<'a>(values: &[i32], waves: &'a mut [Wave; MOST_WAVES]) -> Option<&'a [Wave]> {
+    let least = (energy(values) * 4 / (25 * i64::try_from(values.len()).ok()?)).isqrt();
     let mut found = 0;
     let mut lowest = i64::MAX;
     let mut top: Option<(i64, i64)> = None;
     let mut near = [0; 3];
-    for (value, middle) in span.newest(count).map(i64::from).zip(-1..) {
+    for (value, middle) in values.iter().copied().map(i64::from).zip(-1..) {
         near = [near[1], near[2], value];
         let [before, at, after] = near;
         if top.is_none() {
@@ -158,6 +161,6 @@ const fn vertex(middle: i64, before: i64, at: i64, after: i64) -> i64 {
 }
 
 /// Sum of squares; below 240 x 2^30.
-fn energy(values: impl Iterator<Item = i32>) -> i64 {
-    values.map(|value| i64::from(value).pow(2)).sum()
+fn energy(values: &[i32]) -> i64 {
+    values.iter().map(|value| i64::from(*value).pow(2)).sum()
 }

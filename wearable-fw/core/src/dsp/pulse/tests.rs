@@ -110,7 +110,7 @@ fn a_step_of_the_rate_is_followed_in_the_length_of_the_window() {
 fn a_clock_off_by_200_ppm_moves_the_rate_by_as_much() {
     let mut reading = Err(Reason::NoSignal);
     worn(&mut monitor(100), 30, &mut synthetic::wrist(100, |_| 120.0 * 1.0002, 0.0, 0.0), |_, now| {
-        reading = now
+        reading = now;
     });
     assert!((bpm(reading.unwrap()) - 120.0).abs() < 0.3, "{reading:?}");
 }
@@ -191,7 +191,7 @@ fn a_lost_track_is_found_again() {
             let before = time < 58.0 && (bpm(measurement) - 110.0).abs() < 3.0;
             let after = time > 70.0 && (bpm(measurement) - 145.0).abs() < 4.0;
             assert!(before || after, "{time}: {measurement:?}");
-            again = again.or(after.then_some(time));
+            again = if again.is_none() && after { Some(time) } else { again };
         }
     });
     assert!(again.is_some_and(|time| time < 90.0), "{again:?}");
