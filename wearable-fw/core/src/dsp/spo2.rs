@@ -30,7 +30,7 @@
     reason = "positions are constants or counts of what was put into the array"
 )]
 
-mod calibration;
+pub mod calibration;
 
 pub use calibration::{Calibration, Point};
 
