@@ -24,8 +24,8 @@ const NO_BEAT: i32 = 75;
 const BRIDGED: i32 = 300;
 /// 32 s hold three breaths at the slowest rate; the window grows to 48 s.
 const SHORTEST: usize = 32 * rhythm::RATE_HZ;
-/// A new rate every 4 s.
-const RENEWAL: usize = 4 * rhythm::RATE_HZ;
+/// A new rate every 2 s.
+const RENEWAL: usize = 2 * rhythm::RATE_HZ;
 /// 25 Hz samples in Q8 between two values of a trace.
 const SPACING: i32 = 25 * 256 / 4;
 /// A change of 3 % of the light in 0.25 s is no breathing.
@@ -45,8 +45,8 @@ const IRREGULAR: i32 = 250;
 const AGREEMENT: i32 = 25;
 /// Rates that agree: one modulation has three.
 const VOTES: usize = 4;
-/// Spectra that the evidence is a mean of: three every 4 s, 32 s of windows of 48 s.
-const MEMORY: i32 = 24;
+/// Spectra that the evidence is a mean of: three every 2 s, 32 s of windows of 48 s.
+const MEMORY: i32 = 48;
 /// Share of the power near the rate beyond what an even spectrum has there, 1/10 000.
 const ABOVE_CHANCE: i32 = 500;
 
@@ -341,7 +341,7 @@ impl PulseRespiration {
         (self.window, self.reading) = (None, Err(reason));
     }
 
-    /// 5..=60 breaths per minute and at most half the pulse rate; first after 34 s of pulse, new every 4 s.
+    /// 5..=60 breaths per minute and at most half the pulse rate; first after some 35 s of pulse, new every 2 s.
     pub(in super::super) fn rate(&self) -> Reading<Rate> {
         self.reading
             .map(|measurement| Measurement { delay_ms: measurement.delay_ms + 40 * self.age, ..measurement })

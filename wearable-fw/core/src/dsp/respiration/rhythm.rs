@@ -35,7 +35,7 @@ pub(super) fn rate(tenths: i32) -> Option<Rate> {
 const FIRST_MAXIMUM_PERCENT: i64 = 80;
 /// Deviations beyond this many mean deviations are artefacts (a sine reaches 1.6) and are cut.
 const CUT: i64 = 3;
-const SCALE: i64 = 2047;
+const SCALE: i32 = 2047;
 
 /// A trace without its mean, in multiples of its mean deviation: `SCALE` is the cut.
 #[derive(Clone, Debug)]
@@ -46,21 +46,20 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// The first [`LONGEST`] of `samples`, less their linear trend. `None` without any change.
+    /// The first [`LONGEST`] of `samples`. `None` without any change.
     pub(super) fn new(samples: impl Iterator<Item = i32> + Clone) -> Option<Self> {
         let samples = samples.take(LONGEST).map(i64::from);
         let len = samples.clone().count();
         let count = i64::try_from(len).ok().filter(|count| *count >= 8)?;
         let mean = samples.clone().sum::<i64>() / count;
-        // Least-squares slope over positions -count+1, -count+3, .. count-1 whose squares sum up to the divisor.
-        let position = |at: i64| 2 * at - (count - 1);
-        let tilt: i64 = (0..).zip(samples.clone()).map(|(at, value)| position(at) * (value - mean)).sum();
-        let divisor = count * (count * count - 1) / 3;
-        let level = |(at, value): (i64, i64)| value - mean - tilt * position(at) / divisor;
-        let deviation = (0..).zip(samples.clone()).map(|sample| level(sample).abs()).sum::<i64>() / count;
+        let deviation = samples.clone().map(|value| (value - mean).abs()).sum::<i64>() / count;
+        // 20 bits are left of the cut, so that the quotient needs only 32.
+        let cut = CUT * deviation;
+        let shift = (44 - cut.leading_zeros() as i32).max(0);
+        let unit = (cut >> shift) as i32;
         let mut values = [0; LONGEST];
-        for (slot, sample) in values.iter_mut().zip((0..).zip(samples)) {
-            *slot = (level(sample) * SCALE).checked_div(CUT * deviation)?.clamp(-SCALE, SCALE) as i32;
+        for (slot, value) in values.iter_mut().zip(samples) {
+            *slot = (((value - mean).clamp(-cut, cut) >> shift) as i32 * SCALE).checked_div(unit)?;
         }
         Some(Self { values, len, deviation })
     }
@@ -78,10 +77,20 @@ impl Trace {
     pub(super) fn period(&self, fastest: usize) -> Option<(i32, i64)> {
         const LAGS: usize = 60 * RATE_HZ / *BREATHS.start() + 2;
         let shortest = (60 * RATE_HZ).div_ceil(fastest.max(1)).max(2);
-        let mut correlations = [0; LAGS];
         let last = LAGS.min(self.len / 2);
-        for (lag, slot) in correlations.iter_mut().enumerate().take(last).skip(shortest - 1) {
-            *slot = self.correlation(lag);
+        let values = self.values();
+        let product =
+            |left: &[i32], right: &[i32]| -> i32 { left.iter().zip(right).map(|(l, r)| l * r).sum() };
+        // Energy of the trace without its first, and without its last samples.
+        let mut energies = [product(values, values); 2];
+        let mut correlations = [0; LAGS];
+        for (lag, slot) in correlations.iter_mut().enumerate().take(last).skip(1) {
+            energies[0] -= values[lag - 1] * values[lag - 1];
+            energies[1] -= values[self.len - lag] * values[self.len - lag];
+            if lag >= shortest - 1 {
+                let scale = (energies[0] as u64 * energies[1] as u64).isqrt() as i64;
+                *slot = i64::from(product(&values[lag..], values)) * 1000 / scale.max(1);
+            }
         }
         let maxima = || {
             (shortest..last.saturating_sub(1)).filter(|lag| {
@@ -92,15 +101,6 @@ impl Trace {
         let lag = maxima().find(|lag| correlations[*lag] * 100 >= greatest * FIRST_MAXIMUM_PERCENT)?;
         let period = vertex(lag, &correlations);
         Some(((60 * 10 * 256 * RATE_HZ as i64 / period) as i32, correlations[lag]))
-    }
-
-    /// Correlation of the trace with itself `lag` samples earlier, per mille of the two parts' energy.
-    fn correlation(&self, lag: usize) -> i64 {
-        let (late, early) = (&self.values()[lag..], &self.values()[..self.len - lag]);
-        let product =
-            |left: &[i32], right: &[i32]| -> i32 { left.iter().zip(right).map(|(l, r)| l * r).sum() };
-        let energy = product(late, late) as u64 * product(early, early) as u64;
-        i64::from(product(late, early)) * 1000 / (energy.isqrt() as i64).max(1)
     }
 
     /// Rate in tenths per minute by counting breaths: maxima above a fifth of their third quartile, with the trace
@@ -137,23 +137,25 @@ impl Trace {
 
     /// Share of the power at each whole rate per minute up to `fastest`, in 1/10 000.
     pub(super) fn spectrum(&self, fastest: usize) -> Spectrum {
-        let len = self.len as i32;
-        let mut windowed = [0; LONGEST];
-        for (at, (slot, value)) in (0..).zip(windowed.iter_mut().zip(self.values())) {
-            // (1 - u^2)^2 with u from -1 to 1 over the trace: Hann's window but for 4 %.
-            let u = (2 * at + 1 - len) * 256 / len;
-            let bell = 65_536 - u * u;
-            *slot = (value * (bell >> 6)) >> 10;
-            *slot = (*slot * (bell >> 6)) >> 10;
+        // Even and odd part around the middle: the one has only cosines, the other only sines.
+        let half = self.len / 2;
+        let mut parts = [(0, 0); LONGEST / 2];
+        for (at, part) in parts.iter_mut().enumerate().take(half) {
+            // (1 - u^2)^2 with u from 0 to 1: Hann's window but for 4 %.
+            let u = ((2 * at + 1) * 128 / half) as i32;
+            let bell = (65_536 - u * u) >> 6;
+            let windowed = |value: i32| (((value * bell) >> 10) * bell) >> 10;
+            let [after, before] = [half + at, half - 1 - at].map(|at| windowed(self.values[at]));
+            *part = (after + before, after - before);
         }
         let mut power = [0; Spectrum::LINES];
         for rate in BREATHS.take_while(|rate| *rate <= fastest) {
-            let mut turn = 0;
+            let mut turn = rate;
             let (mut cosine, mut sine) = (0, 0);
-            for value in &windowed[..self.len] {
-                cosine += value * COSINES[turn];
-                sine += value * COSINES[(turn + TURN - TURN / 4) % TURN];
-                turn = (turn + rate) % TURN;
+            for (even, odd) in &parts[..half] {
+                cosine += even * COSINES[turn];
+                sine += odd * COSINES[(turn + TURN * 3 / 4) % TURN];
+                turn = (turn + 2 * rate) % TURN;
             }
             let square = |sum: i32| i64::from(sum >> 10).pow(2);
             power[rate] = square(cosine) + square(sine);
@@ -225,13 +227,13 @@ fn vertex(at: usize, values: &[i64]) -> i64 {
     at as i64 * 256 + (128 * (after - before)).checked_div(2 * top - before - after).unwrap_or(0)
 }
 
-/// Samples in a minute: a rate of `n` per minute turns by `n` entries of the table in one sample.
-const TURN: usize = 60 * RATE_HZ;
+/// Half samples in a minute: a rate of `n` per minute turns by `n` entries of the table in half a sample.
+const TURN: usize = 2 * 60 * RATE_HZ;
 
 /// Cosine of one turn in Q12.
 const COSINES: [i32; TURN] = {
-    // cos(2 pi / 240) in Q30; cos((n + 1) a) = 2 cos(a) cos(n a) - cos((n - 1) a).
-    const STEP: i64 = 1_073_373_879;
+    // cos(2 pi / 480) in Q30; cos((n + 1) a) = 2 cos(a) cos(n a) - cos((n - 1) a).
+    const STEP: i64 = 1_073_649_834;
     let mut table = [0; TURN];
     let (mut before, mut now) = (STEP, 1 << 30);
     let mut at = 0;
@@ -250,7 +252,7 @@ mod tests {
     #[test]
     fn the_table_is_a_cosine() {
         for (at, entry) in (0..).zip(COSINES) {
-            let exact = (f64::from(at) / 120.0 * std::f64::consts::PI).cos() * 4096.0;
+            let exact = (f64::from(at) / 240.0 * std::f64::consts::PI).cos() * 4096.0;
             assert!((f64::from(entry) - exact).abs() < 1.0, "{at}: {entry} {exact}");
         }
     }
