@@ -292,6 +292,9 @@ fn without_recordings_the_shipped_excerpts_are_evaluated_and_that_is_said() {
     assert!(result.complaints.contains("ONLY THE SHIPPED EXCERPTS"), "{}", result.complaints);
     assert!(result.out.lines().all(|line| line.chars().count() <= 100), "{}", result.out);
     assert!(result.out.contains("no record") && !result.out.contains('\x1b'));
+    let empty = tempfile::tempdir().unwrap();
+    let options = Options { recordings: Some(empty.path().into()), ..Options::default() };
+    assert!(run(&options).complaints.contains("NO RECORDING OF A KNOWN KIND"));
     let (_, document) = json(Options::default());
     assert!(document["recordings"].is_null());
     let counted = record(&document, "shipped/mitdb-208")["counted_beats"].as_u64().unwrap();

@@ -92,7 +92,14 @@ pub fn run(options: &Options, out: &mut impl Write, complaints: &mut impl Write)
         evaluation.add(record, options)?;
     }
     if let Some(root) = root {
-        evaluation.add_folder(root, options)?;
+        if !evaluation.add_folder(root, options)? {
+            let folder = root.display();
+            writeln!(
+                complaints,
+                "!!! NO RECORDING OF A KNOWN KIND in {folder}: wearable evaluate --help lists its folders"
+            )
+            .map_err(|error| closed(&error))?;
+        }
     } else {
         writeln!(complaints, "{ONLY_SHIPPED}").map_err(|error| closed(&error))?;
     }
@@ -189,15 +196,17 @@ const fn sets_of(collection: Collection) -> &'static [Set] {
 }
 
 impl Evaluation {
-    /// Every record of a folder, one after the other; a broken one is refused and the others go on.
-    fn add_folder(&mut self, root: &Path, options: &Options) -> Result<(), Stop> {
+    /// Every record of a folder, one after the other; a broken one is refused and the others go on. Whether there was
+    /// anything.
+    fn add_folder(&mut self, root: &Path, options: &Options) -> Result<bool, Stop> {
         let (found, bad) =
             record::find(root).map_err(|bad| Stop::new(Exit::Usage, format!("--recordings {bad}")))?;
+        let any = !found.is_empty() || !bad.is_empty();
         self.refused.extend(bad);
         for found in found {
             self.add_found(&found, options)?;
         }
-        Ok(())
+        Ok(any)
     }
 
     fn add_found(&mut self, found: &Found, options: &Options) -> Result<(), Stop> {
