@@ -132,7 +132,6 @@ fn a_finger_that_leaves_the_sensor_replaces_the_value_by_the_reason_and_comes_ba
     };
     for name in ["SpO2", "pulse rate", "perfusion index"] {
         let course = course(name);
-        assert!(course[29]["value"].is_number(), "{name} before: {}", course[29]);
         for (second, quantity) in course.iter().enumerate().take(45).skip(31) {
             let said = (&quantity["value"], &quantity["reason"]);
             assert_eq!(said, (&Value::Null, &json!("finger off")), "{name} in second {second}");
