@@ -27,9 +27,12 @@ const FLAT_SECONDS: u8 = 2;
 const RAILED: u16 = 8;
 /// Fractions of ticks per second.
 const UNITS_PER_SECOND: u32 = HZ << PLACE;
+/// Beats of the first 600 ms are counted, but not told: the means are not full yet, and what the start cuts off looks
+/// like a QRS.
+const UNTOLD: u32 = 72;
 /// Rate over the beats of the last 10 s, as bedside monitors average it; up to [`INTERVALS`] of them.
 const AVERAGED: u32 = 10 * UNITS_PER_SECOND;
-const INTERVALS: usize = 32;
+const INTERVALS: usize = 24;
 /// Fewest intervals that make a rate.
 const FEWEST: u64 = 3;
 /// Without a beat for this long there is no heart rate (20 bpm is the slowest measured).
@@ -39,7 +42,12 @@ const NO_BEAT_SECONDS: u32 = 4;
 /// Without a beat for this long, what was learnt is not of use any more.
 const RELEARN_SECONDS: u32 = 6;
 /// Quality from which rate and beats are trusted.
-const TRUSTED: u8 = 25;
+const TRUSTED: u8 = 50;
+/// Odds, in 1/256 octave, of a decision that is certain: about one octave.
+const CERTAIN: i32 = 240;
+/// Likeness (of 127) of peaks in white noise to shapes learnt in it, and of beats.
+const CHANCE: i32 = 90;
+const SAME: i32 = 110;
 
 /// A detected beat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +85,6 @@ pub struct Ecg {
     last: Option<Peak>,
     /// Intervals between the last beats, 1/16 tick.
     intervals: Ring<INTERVALS>,
-    /// Clarity of the last beats.
-    clarity: Ring<8>,
     /// Likeness of the last beats to known shapes, 127 at most.
     likeness: Ring<8>,
     tachogram: Tachogram,
@@ -107,7 +113,6 @@ impl Ecg {
             chain: Chain::new(),
             last: None,
             intervals: Ring::new(),
-            clarity: Ring::new(),
             likeness: Ring::new(),
             tachogram: Tachogram::new(),
         }
@@ -152,17 +157,11 @@ impl Ecg {
             self.chain = Chain::new();
             self.started = now;
         }
-        self.decide(false)
+        self.decide()
     }
 
-    /// After the last sample of a record: the next of the beats not settled yet. Call it until there is none.
-    pub fn finish(&mut self) -> Option<Beat> {
-        self.decide(true)
-    }
-
-    fn decide(&mut self, ended: bool) -> Option<Beat> {
-        let Decided { peak, clarity, likeness } = self.chain.decide(&self.signal, self.started, ended)?;
-        self.clarity.push(clarity);
+    fn decide(&mut self) -> Option<Beat> {
+        let Decided { peak, likeness } = self.chain.decide(&self.signal, self.started)?;
         self.likeness.push(likeness);
         let trusted = self.quality().percent() >= TRUSTED;
         if let Some(last) = self.last.replace(peak) {
@@ -175,7 +174,7 @@ impl Ecg {
                 self.tachogram.interrupt();
             }
         }
-        Some(Beat { samples_ago: self.signal.samples_since(peak.place()), trusted })
+        (peak.middle > UNTOLD).then(|| Beat { samples_ago: self.signal.samples_since(peak.place()), trusted })
     }
 
     /// Heart rate over the last 10 s, 20..=300 bpm. First value about 5 s after the lead is on.
@@ -256,11 +255,13 @@ impl Ecg {
         }
     }
 
-    /// The lower quartile of how clear the last beats were, less the movement of the electrodes.
+    /// The lesser of how certain the last decisions and how alike the last beats were, less the movement of the
+    /// electrodes.
     fn quality(&self) -> Quality {
-        let alike = (eighths(&self.likeness, 4) - 90) * 100 / 20;
-        let clear = (eighths(&self.clarity, 4) * 100 / ONE).min(alike);
-        Quality::clamped((clear * (2 * ONE - self.chain.disturbance(&self.signal)) / (2 * ONE)).into())
+        let certain = self.chain.certainty() * 100 / CERTAIN;
+        let alike = (eighths(&self.likeness, 4) - CHANCE) * 100 / (SAME - CHANCE);
+        let disturbed = self.chain.disturbance(&self.signal) * 2 / 3;
+        Quality::clamped((certain.clamp(0, 100).min(alike) * (ONE - disturbed) / ONE).into())
     }
 }
 

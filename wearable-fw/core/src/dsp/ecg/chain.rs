@@ -1,22 +1,23 @@
-//! Which peaks are beats: the most plausible chain of them, decided 1.5 s late.
+//! Which peaks are beats: the most likely sequence of them, decided 1.5 s late.
 //!
-//! Owns evidence, rhythm and the decision. Knows no samples. Every peak is worth its evidence (height and flanks
-//! against those of recent beats; in movement also likeness to their shape), every interval costs what it deviates
-//! from the usual one, and the chain of the largest total is found by dynamic programming (Viterbi 1967; for beats
-//! after an idea of Ellis 2007, J New Music Res 36:51, who tracks musical ones). One rule thus does what
-//! Pan and Tompkins 1985 and Hamilton 2002 do by many: blanking, T waves and P waves (two neighbours of unlike height
-//! are not both beats), search-back (a gap costs more than a weak beat) and noise rejection. The evidence of a peak
-//! is 0 at Hamilton's threshold and 1 at the usual height, in logarithms.
+//! Owns evidence, rhythm and the decision. Knows no samples. The evidence of a peak is a logarithm of odds (1/256
+//! octave), summed over height, flanks and likeness: the distance from the middle between beats and other peaks, times
+//! how far apart those two are (two normal distributions of logarithms), so that rhythm counts only where the signal
+//! itself is ambiguous. An interval costs what it deviates from the usual one. The chain of the largest total is
+//! found by dynamic programming (Viterbi 1967; for beats, Ellis 2007, J New Music Res 36:51, who tracks musical
+//! ones), and a peak is a beat when the best chain with it is better than the best one without. One rule thus does
+//! what Pan and Tompkins 1985 and Hamilton 2002 (Computers in Cardiology 29:101) do by many: blanking, T waves
+//! (Hamilton's 360 ms) and P waves, search-back, noise rejection.
 //!
-//! Electrode movement is known by the baseline: it swings as far as a QRS is high. The more it does, the more a peak
-//! must fit rhythm and shape, and neither is learnt.
+//! Moving electrodes are known by the baseline: it swings as far as a QRS is high. Then neither rhythm nor shapes
+//! are learnt, because movement comes in step with itself and would teach its own.
 #![expect(clippy::indexing_slicing, reason = "positions are below the number of pending peaks")]
 
 use super::shapes::{ALIKE, Shapes};
 use super::signal::{HZ, LEAST_HEIGHT, Peak, Signal};
 use crate::dsp::filter::{Ring, eighths};
 
-/// 1 in evidence, cost, octaves and disturbance.
+/// One octave, and 1 in what else is a fraction.
 pub(super) const ONE: i32 = 256;
 /// A peak is decided when this old: two intervals at 80 bpm lie after it.
 const DECIDED: u32 = 150;
@@ -24,14 +25,28 @@ const DECIDED: u32 = 150;
 const LEARNT: u32 = 3 * HZ;
 /// Peaks are at least 100 ms apart: those of the learning time, and two.
 const PENDING: usize = 32;
-/// Hamilton's refractory time, 200 ms: no two beats are closer.
-const REFRACTORY: u32 = 20;
+/// No two beats are closer than 220 ms, the refractory time of the heart.
+const REFRACTORY: u32 = 22;
 /// Within 360 ms of a beat lies its T wave (Pan and Tompkins), and after a P wave its QRS.
 const NEIGHBOUR: u32 = 36;
 /// Interval before any is known, 75 bpm.
 const FIRST_INTERVAL: i32 = 80;
 /// Disturbance up to which rhythm and shapes are learnt.
 const CALM: i32 = ONE / 5;
+/// Evidence of height reaches 6 octaves, that of flanks and likeness a third of one: they tell apart what height cannot.
+const HEIGHT_REACH: i32 = 6 * ONE;
+const REACH: i32 = ONE / 3;
+/// The middle between beats and others is 5/8 of their distance below the beats, but at least a factor of 0.8 and at
+/// most one of 0.29 (Hamilton's threshold is 0.3).
+const SHALLOWEST: i32 = 80;
+const DEEPEST: i32 = 460;
+/// Square of the spread of either class: a ventricular beat is 0.8 octaves higher or lower than a normal one.
+const SPREAD: i32 = 350;
+/// While fewer others than this are known, they are taken to be 2.5 octaves below the beats, above any T wave.
+const FEW: usize = 4;
+const OTHERS_BELOW: i32 = 5 * ONE / 2;
+/// The most that an interval costs: three octaves of evidence, so that a pause or an early beat remains possible.
+const UNEVEN: i32 = 3 * ONE;
 /// In disturbance, one interval of this many is learnt: the rate may have changed meanwhile.
 const INTERVALS_SKIPPED: u8 = 4;
 
@@ -39,8 +54,6 @@ const INTERVALS_SKIPPED: u8 = 4;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decided {
     pub(super) peak: Peak,
-    /// How clear it is, 0 to [`ONE`]: the evidence for it, and against its strongest rival since the last beat.
-    pub(super) clarity: i32,
     /// Likeness to what beats looked like before it, 127 at most; 0 while that is not known.
     pub(super) likeness: i32,
 }
@@ -51,22 +64,23 @@ pub(super) struct Chain {
     pending: [Peak; PENDING],
     count: usize,
     last: Option<Peak>,
-    /// Evidence of the strongest peak since that was no beat.
-    rival: i32,
     heights: Ring<8>,
     flanks: Ring<8>,
     amplitudes: Ring<8>,
     other_heights: Ring<8>,
     other_flanks: Ring<8>,
-    intervals: Ring<8>,
+    intervals: Ring<16>,
+    /// How much better than the other the last decisions were.
+    margins: Ring<16>,
     skipped: u8,
     shapes: Shapes,
 }
 
 /// What one decision is based on.
 struct Basis {
-    /// Usual value and threshold of height and flank, octaves.
+    /// Usual height of beats and of other peaks, octaves.
     height: [i32; 2],
+    /// The same of their flanks.
     flank: [i32; 2],
     /// Usual interval, ticks.
     interval: i32,
@@ -79,13 +93,13 @@ impl Chain {
             pending: [Peak { middle: 0, main: 0, likeness: 0, amplitude: 0, height: 0, flank: 0 }; PENDING],
             count: 0,
             last: None,
-            rival: -ONE,
             heights: Ring::new(),
             flanks: Ring::new(),
             amplitudes: Ring::new(),
             other_heights: Ring::new(),
             other_flanks: Ring::new(),
             intervals: Ring::new(),
+            margins: Ring::new(),
             skipped: 0,
             shapes: Shapes::new(),
         }
@@ -111,32 +125,29 @@ impl Chain {
         self.count += 1;
     }
 
-    /// The next beat, if one is settled: by what follows it, or, when nothing will (`ended`), by what there is.
-    pub(super) fn decide(&mut self, signal: &Signal, started: u32, ended: bool) -> Option<Decided> {
+    /// The next beat, if one is settled.
+    pub(super) fn decide(&mut self, signal: &Signal, started: u32) -> Option<Decided> {
         let now = signal.now();
         if !self.has_learnt() {
-            if now.wrapping_sub(started) < LEARNT && !ended {
+            if now.wrapping_sub(started) < LEARNT {
                 return None;
             }
             self.learn_heights(started);
         }
-        while self.count > 0 && (ended || now.wrapping_sub(self.pending[0].middle) >= DECIDED) {
+        while self.count > 0 && now.wrapping_sub(self.pending[0].middle) >= DECIDED {
             let basis = self.basis(signal);
-            let is_beat = self.first_is_on_best_chain(&basis, now);
+            let odds = self.odds_of_first(&basis, now);
             let peak = self.pending[0];
-            let evidence = basis.evidence(&peak);
             self.forget_first();
-            if is_beat {
-                let clarity = ((evidence.min(ONE) - self.rival) / 2).clamp(0, ONE);
-                let likeness = if signal.remembers(peak.middle) {
-                    self.shapes.likeness(signal, peak.middle)
-                } else {
-                    None
-                };
+            self.margins.push(odds.abs());
+            if odds > 0 {
+                let likeness = signal
+                    .remembers(peak.middle)
+                    .then(|| self.shapes.likeness(signal, peak.middle))
+                    .flatten();
                 self.accept(peak, &basis, signal);
-                return Some(Decided { peak, clarity, likeness: likeness.unwrap_or(0) });
+                return Some(Decided { peak, likeness: likeness.unwrap_or(0) });
             }
-            self.rival = self.rival.max(evidence);
             self.other_heights.push(peak.height.into());
             self.other_flanks.push(peak.flank.into());
         }
@@ -182,63 +193,78 @@ impl Chain {
         if calm && signal.remembers(peak.middle) {
             self.shapes.learn(signal, peak.middle);
         }
-        self.rival = -ONE;
         self.last = Some(peak);
     }
 
     fn basis(&self, signal: &Signal) -> Basis {
-        let usual = |beats: &Ring<8>, others: &Ring<8>, least: i32| {
-            let beat = eighths(beats, 4).max(least);
-            let other = eighths(others, 4).min(beat / 2);
-            [octaves(beat), octaves(other + (beat - other) * 5 / 16)]
+        let usual = |beats: &Ring<8>, others: &Ring<8>| {
+            // Above the middle, resp. the highest but one: P or T waves taken for beats must not become the measure.
+            let beat = octaves(eighths(beats, 5));
+            let known = others.iter().count() >= FEW;
+            [beat, if known { octaves(eighths(others, 7)) } else { beat - OTHERS_BELOW }]
         };
         let interval = eighths(&self.intervals, 4);
         Basis {
-            height: usual(&self.heights, &self.other_heights, LEAST_HEIGHT),
-            flank: usual(&self.flanks, &self.other_flanks, 1),
+            height: usual(&self.heights, &self.other_heights),
+            flank: usual(&self.flanks, &self.other_flanks),
             interval: if interval == 0 { FIRST_INTERVAL } else { interval },
             disturbance: self.disturbance(signal),
         }
     }
 
-    /// Whether the oldest pending peak belongs to the chain of the largest total.
-    fn first_is_on_best_chain(&self, basis: &Basis, now: u32) -> bool {
-        const NEVER: i32 = i32::MIN / 2;
+    /// By how much the best chain with the oldest pending peak is better than the best one without.
+    fn odds_of_first(&self, basis: &Basis, now: u32) -> i32 {
+        const NEVER: i32 = i32::MIN / 4;
         let pending = &self.pending[..self.count];
-        let mut totals = [(NEVER, false); PENDING];
-        let mut best = self.last.map_or((0, false), |last| (-basis.ending(&last, now), false));
+        // Totals of the best chains that end with each peak: with and without the oldest.
+        let mut totals = [[NEVER; 2]; PENDING];
+        let mut best = [NEVER, self.last.map_or(0, |last| -basis.ending(&last, now))];
         for (position, peak) in pending.iter().enumerate() {
-            let is_first = position == 0;
-            let mut chain = match &self.last {
-                None => (0, is_first),
-                Some(last) => (basis.step(last, peak).map_or(NEVER, |cost| -cost), is_first),
-            };
-            for (earlier, &(total, through_first)) in pending[..position].iter().zip(&totals) {
-                let total = basis.step(earlier, peak).map_or(NEVER, |cost| total - cost);
-                if total > chain.0 {
-                    chain = (total, through_first);
+            let after = |earlier: &Peak| basis.step(earlier, peak).map_or(NEVER, |cost| -cost);
+            let start = self.last.as_ref().map_or(0, after);
+            let mut chains = if position == 0 { [start, NEVER] } else { [NEVER, start] };
+            for (earlier, reached) in pending[..position].iter().zip(&totals) {
+                let step = after(earlier);
+                for (chain, total) in chains.iter_mut().zip(reached) {
+                    *chain = (total + step).max(*chain);
                 }
             }
-            chain.0 = (chain.0 + basis.evidence(peak)).max(NEVER);
-            totals[position] = chain;
-            let total = chain.0 - basis.ending(peak, now);
-            if total > best.0 {
-                best = (total, chain.1);
+            let evidence = basis.evidence(peak);
+            let ending = basis.ending(peak, now);
+            totals[position] = chains.map(|chain| (chain + evidence).max(NEVER));
+            for (best, total) in best.iter_mut().zip(totals[position]) {
+                *best = (total - ending).max(*best);
             }
         }
-        best.1
+        best[0] - best[1]
+    }
+
+    /// How sure the least sure of the last decisions were: the fourth of sixteen.
+    pub(super) fn certainty(&self) -> i32 {
+        let mut margins = [i32::MAX; 16];
+        for (slot, margin) in margins.iter_mut().zip(self.margins.iter()) {
+            *slot = margin;
+        }
+        margins.sort_unstable();
+        margins[3].min(16 * ONE)
     }
 }
 
 impl Basis {
     /// Evidence that `peak` is a beat: positive for, negative against.
     fn evidence(&self, peak: &Peak) -> i32 {
-        let above = |value: u16, [usual, threshold]: [i32; 2]| {
-            (octaves(value.into()) - threshold) * ONE / (usual - threshold).max(1)
+        if i32::from(peak.height) < LEAST_HEIGHT {
+            return -HEIGHT_REACH;
+        }
+        let odds = |value: u16, [beat, other]: [i32; 2]| {
+            let apart = beat - other;
+            let middle = beat - (apart * 5 / 8).clamp(SHALLOWEST, DEEPEST);
+            (octaves(value.into()) - middle) * apart.clamp(ONE / 4, 5 * ONE) / SPREAD
         };
-        let size = i32::midpoint(above(peak.height, self.height), above(peak.flank, self.flank));
-        let shape = (10 * (i32::from(peak.likeness) - ALIKE)).clamp(-ONE, ONE) * self.disturbance / ONE;
-        size.clamp(-2 * ONE, ONE * 5 / 4) + ONE / 4 + shape
+        let likeness = 3 * (i32::from(peak.likeness) - ALIKE);
+        odds(peak.height, self.height).clamp(-HEIGHT_REACH, HEIGHT_REACH)
+            + odds(peak.flank, self.flank).clamp(-REACH, REACH)
+            + likeness.clamp(-REACH, REACH)
     }
 
     /// Cost of two beats in succession; `None` if they cannot be.
@@ -255,16 +281,10 @@ impl Basis {
         Some(self.interval(gap) + unlike.max(0))
     }
 
-    /// Half a unit per squared octave between an interval and the usual one; too short ones cost up to thrice that
-    /// in disturbance.
+    /// Grows with the square of how many octaves the interval is from the usual one.
     fn interval(&self, gap: u32) -> i32 {
         let deviation = octaves(gap.cast_signed()) - octaves(self.interval);
-        let cost = deviation * deviation / (2 * ONE);
-        if deviation > 0 {
-            cost.min(3 * ONE)
-        } else {
-            (cost * (ONE + 2 * self.disturbance) / ONE).min(4 * ONE)
-        }
+        (deviation * deviation / ONE * 5 / 4).min(UNEVEN)
     }
 
     /// Cost of no beat from `last` until the newest peak there can be.

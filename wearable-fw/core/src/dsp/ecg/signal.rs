@@ -25,11 +25,12 @@ const ALONE: u32 = 9;
 const HALF_COMPLEX: u32 = 8;
 /// Limit of the band, microvolt: three times the largest QRS. The sum of two such differences fits in 16 bits.
 const BAND_LIMIT: i32 = 16_383;
-/// Least height of a peak, twice microvolt per 10 ms over 80 ms: a QRS of 0.13 mV. IEC 60601-2-27 asks to detect
-/// 0.5 mV and to ignore 0.15 mV and less. Without it, thresholds that adapt find a heart in any baseline.
-pub(super) const LEAST_HEIGHT: i32 = 50;
-/// Peaks of the first 600 ms are none: the means have to fill first, and what the start cuts looks like a QRS.
-const BLIND: u32 = 60 + BAND_DELAY + ENERGY_DELAY;
+/// Least height of a beat, twice microvolt per 10 ms over 80 ms: a QRS of 0.1 mV. IEC 60601-2-27 asks to detect 0.5 mV
+/// and to ignore 0.15 mV and less, which the low-pass makes a third smaller. Without it, thresholds that adapt find a
+/// heart in any baseline.
+pub(super) const LEAST_HEIGHT: i32 = 30;
+/// Least height of a peak. It is far below any beat's: what is no beat has to be known, too.
+const LEAST_PEAK: u16 = 10;
 /// Ticks of band that are remembered: the time of a decision, and the shape around what is decided.
 const HISTORY: u32 = 192;
 
@@ -165,7 +166,7 @@ impl Signal {
         let height = energy(top);
         let alone = (1..=ALONE)
             .all(|step| energy(top.wrapping_sub(step)) < height && energy(top.wrapping_add(step)) <= height);
-        if !alone || i32::from(height) < LEAST_HEIGHT || top < BLIND {
+        if !alone || height < LEAST_PEAK || self.now < 2 * ALONE + HALF_COMPLEX {
             return None;
         }
         let middle = top.wrapping_sub(ENERGY_DELAY);
