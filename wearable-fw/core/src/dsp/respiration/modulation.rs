@@ -295,7 +295,9 @@ impl Window {
         let votes = rates.iter().filter(|rate| (*rate - median).abs() <= AGREEMENT).count();
         let power = self.evidence.near(median);
         let chance = Spectrum::chance(median, fastest);
-        if votes < VOTES || power < chance + ABOVE_CHANCE {
+        // Close to half the beats is what alternates (bigeminy, beats counted twice): tenths, four fifths of `fastest`.
+        let alternates = median > fastest as i32 * 8;
+        if alternates || votes < VOTES || power < chance + ABOVE_CHANCE {
             return Err(Reason::LowQuality);
         }
         let value = rhythm::rate(median).ok_or(Reason::LowQuality)?;
@@ -341,7 +343,7 @@ impl PulseRespiration {
         (self.window, self.reading) = (None, Err(reason));
     }
 
-    /// 5..=60 breaths per minute and at most half the pulse rate; first after some 35 s of pulse, new every 2 s.
+    /// 5..=60 breaths per minute and at most two fifths of the pulse rate; first after some 35 s of pulse, new every 2 s.
     pub(in super::super) fn rate(&self) -> Reading<Rate> {
         self.reading
             .map(|measurement| Measurement { delay_ms: measurement.delay_ms + 40 * self.age, ..measurement })
