@@ -162,7 +162,9 @@ impl Ecg {
 
     fn decide(&mut self) -> Option<Beat> {
         let Decided { peak, likeness } = self.chain.decide(&self.signal, self.started)?;
-        self.likeness.push(likeness);
+        if let Some(likeness) = likeness {
+            self.likeness.push(likeness);
+        }
         let trusted = self.quality().percent() >= TRUSTED;
         if let Some(last) = self.last.replace(peak) {
             let interval = peak.place().wrapping_sub(last.place());

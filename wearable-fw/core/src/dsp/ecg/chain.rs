@@ -54,8 +54,8 @@ const INTERVALS_SKIPPED: u8 = 4;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decided {
     pub(super) peak: Peak,
-    /// Likeness to what beats looked like before it, 127 at most; 0 while that is not known.
-    pub(super) likeness: i32,
+    /// Likeness to what beats looked like before it, 127 at most; `None` while that is not known.
+    pub(super) likeness: Option<i32>,
 }
 
 /// Peaks not yet decided, and what is known of beats.
@@ -146,7 +146,7 @@ impl Chain {
                     .then(|| self.shapes.likeness(signal, peak.middle))
                     .flatten();
                 self.accept(peak, &basis, signal);
-                return Some(Decided { peak, likeness: likeness.unwrap_or(0) });
+                return Some(Decided { peak, likeness });
             }
             self.other_heights.push(peak.height.into());
             self.other_flanks.push(peak.flank.into());
@@ -154,10 +154,10 @@ impl Chain {
         None
     }
 
-    /// How much the electrodes move, 0 to [`ONE`]: from a swing of a quarter of a QRS on, whole at three quarters.
+    /// How much the electrodes move, 0 to [`ONE`]: from a swing of an eighth of a QRS on, whole at five eighths.
     pub(super) fn disturbance(&self, signal: &Signal) -> i32 {
         let amplitude = eighths(&self.amplitudes, 4);
-        if amplitude == 0 { 0 } else { (2 * (signal.swing() * ONE / amplitude - ONE / 4)).clamp(0, ONE) }
+        if amplitude == 0 { 0 } else { (2 * (signal.swing() * ONE / amplitude - ONE / 8)).clamp(0, ONE) }
     }
 
     /// The highest peak of each second is the first guess of a beat.

@@ -71,6 +71,8 @@ pub(super) struct Signal {
     means: [i32; 10],
     /// Mean over 1 s of how far the 130 ms mean moves in 100 ms, 1/16 microvolt.
     swing: i32,
+    /// The least swing of the last minutes: the patient's own.
+    usual_swing: i32,
     energy: Boxcar<8>,
     energies: [u16; 2 * ALONE as usize + 1],
     band: [i16; HISTORY as usize],
@@ -89,6 +91,7 @@ impl Signal {
             mean: Boxcar::new(130, hz),
             means: [0; 10],
             swing: 0,
+            usual_swing: i32::MAX,
             energy: Boxcar::new(80, hz),
             energies: [0; 2 * ALONE as usize + 1],
             band: [0; HISTORY as usize],
@@ -127,6 +130,11 @@ impl Signal {
         if self.now > HZ {
             self.swing += ((mean - earlier).abs() * 16 - self.swing) / 100;
         }
+        if self.now > 3 * HZ && self.now.is_multiple_of(HZ) {
+            // Doubles in 3 min.
+            let usual = self.usual_swing;
+            self.usual_swing = usual.saturating_add(usual / 256 + 1).min(self.swing);
+        }
     }
 
     pub(super) const fn now(&self) -> u32 {
@@ -138,9 +146,9 @@ impl Signal {
         self.now = tick;
     }
 
-    /// Movement of the baseline, microvolt per 100 ms.
-    pub(super) const fn swing(&self) -> i32 {
-        self.swing / 16
+    /// Movement of the baseline beyond the patient's own (wide complexes and T waves), microvolt per 100 ms.
+    pub(super) fn swing(&self) -> i32 {
+        (self.swing - self.usual_swing.min(self.swing)) / 16
     }
 
     /// Band at `tick`, one of the last 192.

@@ -202,7 +202,7 @@ fn what_is_far_below_a_heartbeat_has_no_rate() {
 fn beats_in_noise_are_not_trusted() {
     let mut ecg = Ecg::new(360).unwrap();
     let mut shares = [(0_u32, 0_u32); 2];
-    let noise = synthetic::noise(1, 1500);
+    let noise = synthetic::noise(1, 3000);
     for (now, (sample, noise)) in synthetic::ecg(75.0, 360).zip(noise).take(120 * 360).enumerate() {
         let noisy = now >= 60 * 360;
         if let Some(beat) = ecg.push(if noisy { sample + noise } else { sample }) {
