@@ -24,6 +24,9 @@ const AGREEMENT: i64 = 10;
 const REGULAR: core::ops::RangeInclusive<i64> = 60..=160;
 /// Rise of a beat, and of a wave that may or may not be one, percent of the rise of a strong wave.
 const BEAT: i64 = 45;
+/// A wave smaller than both its neighbours (percent) and within 0.45 s of the first may be that beat's second wave.
+const SECOND: i64 = 90;
+const SECOND_WITHIN: i64 = 256 * 45 / 8;
 const DOUBTFUL: core::ops::Range<i64> = 30..60;
 /// More waves than this in 19 s are noise.
 const MOST_WAVES: usize = 80;
@@ -103,11 +106,20 @@ fn beats(values: &[i32]) -> Option<Beats> {
     let mut intervals = [0; MOST_WAVES];
     let mut count = 0;
     let mut last = None;
+    let (mut near, mut small) = ([Wave::default(); 3], 0);
     for wave in waves.iter().filter(|wave| share(wave) >= BEAT) {
+        near = [near[1], near[2], *wave];
+        let [before, middle, after] = near;
+        let smaller = middle.rise * 100 < before.rise.min(after.rise) * SECOND;
+        small += usize::from(smaller && middle.time - before.time < SECOND_WITHIN);
         if let (Some(last), Some(interval)) = (last.replace(wave.time), intervals.get_mut(count)) {
             *interval = wave.time - last;
             count += 1;
         }
+    }
+    // Second waves among the beats: twice the rate.
+    if small * 4 > count {
+        return None;
     }
     let intervals = intervals.get_mut(..count)?;
     intervals.sort_unstable();

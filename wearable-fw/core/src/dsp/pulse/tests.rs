@@ -216,3 +216,16 @@ fn state_is_small() {
     let bytes = size_of::<Pulse>() + size_of::<Accelerometer>();
     assert!(bytes <= 3072, "{bytes}");
 }
+
+#[test]
+fn a_strong_second_wave_is_not_a_second_beat() {
+    // What a sensor that differentiates makes of 80 beats a minute.
+    let mut monitor = monitor(100);
+    for sample in 0..4000 {
+        let turn = std::f64::consts::TAU * 80.0 / 60.0 * f64::from(sample) / 100.0;
+        let infrared = 90_000.0 - 900.0 * (2.0 * turn).sin() - 150.0 * turn.sin();
+        monitor.push_ppg(60_000, synthetic::integer(infrared));
+        let rate = monitor.readings().pulse_rate.map(bpm);
+        assert!(rate.is_err() || rate.is_ok_and(|rate| (rate - 80.0).abs() < 2.0), "{sample}: {rate:?}");
+    }
+}
