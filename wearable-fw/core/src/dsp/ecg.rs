@@ -154,7 +154,7 @@ impl Ecg {
         }
         let now = self.signal.now();
         if self.silence() > RELEARN_SECONDS * HZ && now.wrapping_sub(self.started) > RELEARN_SECONDS * HZ {
-            self.chain = Chain::new();
+            self.chain.relearn();
             self.started = now;
         }
         self.decide()
@@ -231,7 +231,9 @@ impl Ecg {
         }
         let silence = self.silence();
         if silence > NO_BEAT_SECONDS * HZ {
-            return Err(Reason::NoBeat);
+            // Where electrodes move, beats may be there unseen.
+            let calm = self.chain.is_calm(&self.signal);
+            return Err(if calm { Reason::NoBeat } else { Reason::LowQuality });
         }
         if self.last.is_none() {
             return Err(Reason::Settling);

@@ -105,6 +105,11 @@ impl Chain {
         }
     }
 
+    /// Forgets what beats look like, but not how large they were: what is movement is measured by that.
+    pub(super) fn relearn(&mut self) {
+        *self = Self { amplitudes: self.amplitudes.clone(), ..Self::new() };
+    }
+
     /// Whether the first thresholds are known.
     pub(super) fn has_learnt(&self) -> bool {
         eighths(&self.heights, 4) > 0
@@ -148,10 +153,20 @@ impl Chain {
                 self.accept(peak, &basis, signal);
                 return Some(Decided { peak, likeness });
             }
-            self.other_heights.push(peak.height.into());
-            self.other_flanks.push(peak.flank.into());
+            // A peak like a beat in shape and height says nothing of what other peaks are like. If it did, a half of
+            // the beats could be the other peaks of the other half.
+            let high = 2 * i32::from(peak.height) > eighths(&self.heights, 4);
+            if !(high && i32::from(peak.likeness) >= ALIKE) {
+                self.other_heights.push(peak.height.into());
+                self.other_flanks.push(peak.flank.into());
+            }
         }
         None
+    }
+
+    /// Whether the electrodes do not move.
+    pub(super) fn is_calm(&self, signal: &Signal) -> bool {
+        self.disturbance(signal) <= CALM
     }
 
     /// How much the electrodes move, 0 to [`ONE`]: from a swing of an eighth of a QRS on, whole at five eighths.
