@@ -24,9 +24,14 @@ const AGREEMENT: i64 = 10;
 const REGULAR: core::ops::RangeInclusive<i64> = 60..=160;
 /// Rise of a beat, and of a wave that may or may not be one, percent of the rise of a strong wave.
 const BEAT: i64 = 45;
-/// A wave smaller than both its neighbours (percent) and within 0.45 s of the first may be that beat's second wave.
+/// A wave smaller than both its neighbours (percent) and within 0.45 s of the first may be that beat's second wave
+/// (Millasseau 2002, Clin Sci 103:371: the reflected wave of a finger's pulse comes 0.2..0.4 s after the first).
 const SECOND: i64 = 90;
 const SECOND_WITHIN: i64 = 256 * 45 / 8;
+/// Autocorrelation (per mille) from which it may tell beats from second waves, and the part of the period (percent) in
+/// which there is one beat: a second wave comes within half of it.
+const CLEARLY_PERIODIC: i64 = 550;
+const ALONE: i64 = 60;
 const DOUBTFUL: core::ops::Range<i64> = 30..60;
 /// More waves than this in 19 s are noise.
 const MOST_WAVES: usize = 80;
@@ -41,17 +46,31 @@ pub(super) struct Rhythm {
 }
 
 /// `None` where there is no rhythm or no witness to it.
-pub(super) fn rhythm(span: &Span<REST>) -> Option<Rhythm> {
+/// `still` where an accelerometer says so: then what is periodic is no movement.
+pub(super) fn rhythm(span: &Span<REST>, still: bool) -> Option<Rhythm> {
     let mut values = [0; REST];
     for (slot, value) in values.iter_mut().zip(span.newest(REST)) {
         *slot = value;
     }
-    let Beats { interval, clear } = beats(values.split_at(REST - span.len()).1)?;
-    let percent = match period(values.split_at(REST - LENGTH).1) {
-        Some((period, likeness)) if (interval - period).abs() * AGREEMENT <= period => likeness / 10,
-        _ if clear => 30,
-        _ => return None,
+    let values = values.split_at(REST - span.len()).1;
+    let period = period(values.split_at(values.len() - LENGTH).1);
+    let agreeing = |interval: i64| {
+        period
+            .filter(|(period, _)| (interval - period).abs() * AGREEMENT <= *period)
+            .map(|(_, likeness)| likeness / 10)
     };
+    let clear_period = period.filter(|(_, likeness)| *likeness >= CLEARLY_PERIODIC);
+    let counted = beats(values, 0).and_then(|Beats { interval, clear }| {
+        let doubled =
+            interval < SECOND_WITHIN && clear_period.is_some_and(|(period, _)| period * 2 > interval * 3);
+        Some((interval, agreeing(interval).or((clear && !doubled).then_some(30))?))
+    });
+    let (interval, percent) = counted.or_else(|| {
+        // Beats with a second wave as strong: what is left beside the stronger has to be regular.
+        let (period, _) = clear_period.filter(|_| still)?;
+        let Beats { interval, clear } = beats(values, SECOND_WITHIN.min(period * ALONE / 100))?;
+        Some((interval, agreeing(interval).filter(|_| clear)?))
+    })?;
     // 600 tenths of a minute x 12.5 Hz x 256 parts of a sample.
     Some(Rhythm { tenths: u64::try_from(600 * 25 * 128 / interval).ok()?, percent })
 }
@@ -90,7 +109,8 @@ struct Beats {
     clear: bool,
 }
 
-fn beats(values: &[i32]) -> Option<Beats> {
+/// Waves with a stronger one closer than `alone` (1/256 sample) are none.
+fn beats(values: &[i32], alone: i64) -> Option<Beats> {
     let mut waves = [Wave::default(); MOST_WAVES];
     let waves = find_waves(values, &mut waves)?;
     let mut rises = [0; MOST_WAVES];
@@ -107,7 +127,10 @@ fn beats(values: &[i32]) -> Option<Beats> {
     let mut count = 0;
     let mut last = None;
     let (mut near, mut small) = ([Wave::default(); 3], 0);
-    for wave in waves.iter().filter(|wave| share(wave) >= BEAT) {
+    let hidden = |wave: &Wave| {
+        waves.iter().any(|other| other.rise > wave.rise && (other.time - wave.time).abs() < alone)
+    };
+    for wave in waves.iter().filter(|wave| share(wave) >= BEAT && !hidden(wave)) {
         near = [near[1], near[2], *wave];
         let [before, middle, after] = near;
         let smaller = middle.rise * 100 < before.rise.min(after.rise) * SECOND;
@@ -128,7 +151,7 @@ fn beats(values: &[i32]) -> Option<Beats> {
         .iter()
         .filter(|interval| REGULAR.contains(&(**interval * 100 / median)))
         .fold((0, 0), |(sum, count), interval| (sum + interval, count + 1));
-    let clear = doubtful * 8 <= count && regular * 10 >= count * 9 && regular >= 6;
+    let clear = (alone > 0 || doubtful * 8 <= count) && regular * 10 >= count * 9 && regular >= 6;
     (regular >= 3 && regular * 4 >= count * 3)
         .then(|| Beats { interval: sum / i64::try_from(regular).unwrap_or(1), clear })
 }

@@ -78,7 +78,11 @@ impl Window {
             Some(movement) => self.tracker.step(&spectra(&self.red, &self.infrared), &movement),
             None => self.tracker = Tracker::new(),
         }
-        self.rhythm = if self.motion == Motion::Moving { None } else { rhythm(&self.infrared) };
+        self.rhythm = if self.motion == Motion::Moving {
+            None
+        } else {
+            rhythm(&self.infrared, self.motion == Motion::Still)
+        };
     }
 
     fn at_rest(&self) -> Reading<Rate> {
