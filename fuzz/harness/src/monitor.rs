@@ -84,7 +84,7 @@ impl Signal {
                 Shape::Pulses => slopes((period / 4).max(1), (period * 3 / 4).max(1), height),
                 Shape::Noise => {
                     // Knuth's multiplicative hash of the position.
-                    (sample.wrapping_mul(2_654_435_761) & 0xffff_ffff) * (height >> 16) >> 16
+                    ((sample.wrapping_mul(2_654_435_761) & 0xffff_ffff) * (height >> 16)) >> 16
                 }
                 Shape::Body => {
                     return i32::try_from(90_000 + slopes(period / 4 + 1, period / 2 + 1, height % 8192))
@@ -98,12 +98,19 @@ impl Signal {
 #[derive(Debug, Arbitrary)]
 struct Device {
     rates: [u16; 4],
-    table: Option<(u16, u16, Vec<(u16, u16)>)>,
+    table: Option<Table>,
+}
+
+#[derive(Debug, Arbitrary)]
+struct Table {
+    version: u16,
+    validated_from: u16,
+    points: Vec<(u16, u16)>,
 }
 
 impl Device {
     fn calibration(&self) -> Calibration {
-        let Some((version, validated_from, points)) = &self.table else { return Calibration::V1 };
+        let Some(Table { version, validated_from, points }) = &self.table else { return Calibration::V1 };
         let points: Vec<Point> =
             points.iter().map(|&(ratio, saturation)| Point { ratio, saturation }).collect();
         let table = Calibration::table(*version, *validated_from, &points);

@@ -63,7 +63,7 @@ pub(super) fn rhythm(span: &Span<REST>, still: bool) -> Option<Rhythm> {
     let counted = beats(values, 0).and_then(|Beats { interval, clear }| {
         let doubled =
             interval < SECOND_WITHIN && clear_period.is_some_and(|(period, _)| period * 2 > interval * 3);
-        Some((interval, agreeing(interval).or((clear && !doubled).then_some(30))?))
+        Some((interval, agreeing(interval).or_else(|| (clear && !doubled).then_some(30))?))
     });
     let (interval, percent) = counted.or_else(|| {
         // Beats with a second wave as strong: what is left beside the stronger has to be regular.

@@ -16,7 +16,7 @@ use crate::recording::{Recording, RecordingError, finger_counts};
 /// Seconds of light whose mean counts as no pulse: longer than a breath, shorter than a change of posture.
 const LEVEL_SECONDS: f64 = 10.0;
 
-/// The ECG and PPG that the simulated wearable plays.
+/// The ECG and PPG that the simulated wearable plays, on an arm that lies still as the simulated patient's does.
 ///
 /// # Errors
 /// None for the recordings as shipped.
@@ -24,11 +24,17 @@ pub fn shipped() -> Result<[Record; 2], RecordingError> {
     let (ecg, ppg) = (Recording::shipped_ecg()?, Recording::shipped_ppg()?);
     let ordinary = 970;
     let counts = ppg.absorbances().map(|absorbance| finger_counts(absorbance, ordinary, [0; 2]));
-    let light = Some(Channel::new(ppg.rate_hz().into(), counts));
+    let light = Channel::new(ppg.rate_hz().into(), counts);
+    let acceleration = Some(Channel::new(light.rate_hz, light.samples.iter().map(|_| [0, 0, 1000])));
+    let light = Some(light);
     let ecg = Some(Channel::new(ecg.rate_hz().into(), ecg.values()));
     Ok([
         record("shipped/mitdb-208", Collection::Shipped, Signals { ecg, ..Signals::default() }),
-        record("shipped/heartpy-data3", Collection::Shipped, Signals { light, ..Signals::default() }),
+        record(
+            "shipped/heartpy-data3",
+            Collection::Shipped,
+            Signals { light, acceleration, ..Signals::default() },
+        ),
     ])
 }
 
