@@ -78,6 +78,8 @@ pub struct Ecg {
     level: Level,
     /// The electrodes are off, or seem so: nothing learnt is of use.
     lost: bool,
+    /// Seconds since the electrodes last moved.
+    calm_seconds: u8,
     signal: Signal,
     /// Tick at which learning started.
     started: u32,
@@ -108,6 +110,7 @@ impl Ecg {
             electrodes: Electrodes::Unknown,
             level: Level::default(),
             lost: false,
+            calm_seconds: 0,
             signal: Signal::new(rate_hz),
             started: 0,
             chain: Chain::new(),
@@ -153,6 +156,10 @@ impl Ecg {
             self.chain.add(peak, &self.signal);
         }
         let now = self.signal.now();
+        if now.is_multiple_of(HZ) {
+            let calm = self.chain.is_calm(&self.signal);
+            self.calm_seconds = if calm { self.calm_seconds.saturating_add(1) } else { 0 };
+        }
         if self.silence() > RELEARN_SECONDS * HZ && now.wrapping_sub(self.started) > RELEARN_SECONDS * HZ {
             self.chain.relearn();
             self.started = now;
@@ -231,8 +238,8 @@ impl Ecg {
         }
         let silence = self.silence();
         if silence > NO_BEAT_SECONDS * HZ {
-            // Where electrodes move, beats may be there unseen.
-            let calm = self.chain.is_calm(&self.signal);
+            // Where electrodes move, and while the front end recovers, beats may be there unseen.
+            let calm = u32::from(self.calm_seconds) >= NO_BEAT_SECONDS;
             return Err(if calm { Reason::NoBeat } else { Reason::LowQuality });
         }
         if self.last.is_none() {
