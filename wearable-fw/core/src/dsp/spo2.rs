@@ -200,6 +200,8 @@ struct Contact {
     steady: usize,
     /// The newest is last and still filling.
     segments: [Segment; SEGMENTS],
+    /// Samples without a slope since the last second of them: time passes, and segments age.
+    lost: i64,
     usual_energy: i64,
 }
 
@@ -226,6 +228,7 @@ impl Contact {
             recent: [light; LAG],
             steady: 1,
             segments: [Segment::default(); SEGMENTS],
+            lost: 0,
             usual_energy: 0,
         }
     }
@@ -237,12 +240,14 @@ impl Contact {
         self.recent[LAG - 1] = light;
         let newest = &mut self.segments[SEGMENTS - 1];
         if changes.iter().any(|change| change.abs() > JUMP) {
-            *newest = Segment::default();
+            let jumped = core::mem::take(newest);
             self.steady = 1;
+            self.lose(jumped.count + 1);
             return;
         }
         if self.steady < SETTLING + LAG {
             self.steady += 1;
+            self.lose(1);
             return;
         }
         let slope = Light { red: light.red - oldest.red, infrared: light.infrared - oldest.infrared };
@@ -250,9 +255,21 @@ impl Contact {
         if newest.count == SEGMENT {
             let energy = newest.slopes().energy();
             self.learn(energy);
-            self.segments.rotate_left(1);
-            self.segments[SEGMENTS - 1] = Segment::default();
+            self.next_segment();
         }
+    }
+
+    fn lose(&mut self, samples: i64) {
+        self.lost += samples;
+        if self.lost >= SEGMENT {
+            self.lost -= SEGMENT;
+            self.next_segment();
+        }
+    }
+
+    fn next_segment(&mut self) {
+        self.segments.rotate_left(1);
+        self.segments[SEGMENTS - 1] = Segment::default();
     }
 
     /// Once a second.
@@ -279,7 +296,9 @@ impl Contact {
 
     /// Age of the middle of the window.
     fn delay_ms(&self) -> u32 {
-        let samples: i64 = self.segments.iter().map(|segment| segment.count).sum();
+        let before = self.segments.iter().rev().skip(1).zip(1..).filter(|(segment, _)| segment.count > 0);
+        let samples =
+            before.last().map_or(0, |(_, seconds)| seconds * SEGMENT) + self.segments[SEGMENTS - 1].count;
         u32::try_from(samples / 2).unwrap_or(0) * (1000 / RATE_HZ)
     }
 

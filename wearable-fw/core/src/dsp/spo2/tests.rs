@@ -278,3 +278,14 @@ fn a_table_that_does_not_fall_is_refused() {
     assert_eq!(Calibration::V1.ratio(946), 498);
     assert_eq!([Calibration::V1.ratio(u16::MAX), Calibration::V1.ratio(0)], [0, 2000]);
 }
+
+#[test]
+fn a_light_that_only_jumps_keeps_no_value() {
+    let mut chain = Chain::new(100);
+    assert!(chain.after(pulse(0.5).take(2000)).is_ok());
+    // A lamp that flickers: a jump every 0.2 s, and no slope in between.
+    let flicker = |time: f64| if (time * 5.0) % 2.0 < 1.0 { 0.0 } else { -0.3 };
+    let readings = chain.along(dimmed(pulse(0.9), flicker).take(3000));
+    assert!(readings[90..].iter().all(Result::is_err), "{:?}", readings.last());
+    assert!(chain.oximeter.perfusion().is_err());
+}
