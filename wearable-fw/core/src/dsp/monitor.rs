@@ -14,6 +14,8 @@ use super::{PerfusionIndex, Quality, Rate, Reading, Reason, Saturation, Unsuppor
 
 /// A stream that is this far behind another has stopped.
 const SILENT_SECONDS: u16 = 3;
+/// Rates that differ by less than this part are of one origin: monitors count the heart to 5 %.
+const SAME_ORIGIN: u16 = 20;
 
 /// Samples per second of each stream. A stream that never brings samples has no readings; its rate is of no matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub struct Readings {
     pub heart_rate: Reading<Rate>,
     /// Variability of the heart's intervals.
     pub variability: Reading<Variability>,
-    /// From the PPG, 29..=220 bpm, over the last 8 s.
+    /// From the PPG, 29..=220 bpm over up to 19 s at rest, ..=240 bpm in motion.
     pub pulse_rate: Reading<Rate>,
     /// From the PPG, 50..=100 %, over the last 8 s.
     pub spo2: Reading<Saturation>,
@@ -148,9 +150,14 @@ impl Monitor {
     pub fn readings(&self) -> Readings {
         let ecg = self.heard(Stream::Ecg);
         let light = self.heard(Stream::Ppg);
-        let impedance = self.heard(Stream::Impedance).and_then(|()| self.impedance.rate());
+        let heart_rate = ecg.and_then(|()| self.ecg.heart_rate());
+        let impedance =
+            self.heard(Stream::Impedance).and_then(|()| self.impedance.rate()).and_then(|breaths| {
+                let from_heart = heart_rate.is_ok_and(|heart| is_near(breaths.value, heart.value));
+                if from_heart { Err(Reason::LowQuality) } else { Ok(breaths) }
+            });
         Readings {
-            heart_rate: ecg.and_then(|()| self.ecg.heart_rate()),
+            heart_rate,
             variability: ecg.and_then(|()| self.ecg.variability()),
             pulse_rate: light.and_then(|()| self.pulse.rate()),
             spo2: light.and_then(|()| self.oximeter.saturation()),
@@ -177,6 +184,11 @@ impl Monitor {
     const fn heard(&self, stream: Stream) -> Result<(), Reason> {
         if self.silences.is_silent(stream) { Err(Reason::NoSignal) } else { Ok(()) }
     }
+}
+
+/// Whether the chest's impedance swings with the heart (cardiogenic oscillation) and not with breath.
+const fn is_near(breaths: Rate, heart: Rate) -> bool {
+    breaths.tenths().abs_diff(heart.tenths()) <= heart.tenths() / SAME_ORIGIN
 }
 
 /// How long each stream has been silent, by the samples of every other.

@@ -2,6 +2,7 @@
 //!
 //! Wrong is a heart rate more than 10 % off (IEC 60601-2-27), a pulse rate more than 5 bpm, a saturation more than 2 %.
 
+use super::super::super::Method;
 use super::*;
 
 const BPM: f64 = 72.0;
@@ -151,4 +152,23 @@ fn steps_of_the_baseline_cost_values_and_falsify_none() {
     assert!(heart.are(720, 72, 70), "{heart:?}");
     assert!(pulse.are(720, 50, 50), "{pulse:?}");
     assert!(spo2.are(946, 20, 50), "{spo2:?}");
+}
+
+#[test]
+fn an_impedance_that_swings_with_the_heart_is_no_breathing() {
+    let respiration = |bpm: f64| {
+        let mut monitor = monitor();
+        let (mut ecg, mut impedance) = (synthetic::ecg(bpm, 360), synthetic::impedance(50.0, 100));
+        for _ in 0..40 {
+            ecg.by_ref().take(360).for_each(|sample| {
+                monitor.push_ecg(sample);
+            });
+            impedance.by_ref().take(100).for_each(|sample| monitor.push_impedance(sample));
+        }
+        monitor.readings().respiration
+    };
+    let breathing = respiration(72.0).unwrap();
+    assert!(breathing.method == Method::Impedance && breathing.value.tenths().abs_diff(500) <= 5);
+    assert_eq!(respiration(50.0), Err(Reason::LowQuality));
+    assert_eq!(respiration(52.0), Err(Reason::LowQuality));
 }
