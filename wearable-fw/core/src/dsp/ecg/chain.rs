@@ -45,6 +45,8 @@ const SPREAD: i32 = 350;
 /// While fewer others than this are known, they are taken to be 2.5 octaves below the beats, above any T wave.
 const FEW: usize = 4;
 const OTHERS_BELOW: i32 = 5 * ONE / 2;
+/// The same as a part.
+const OTHERS_PART: i32 = 6;
 /// The most that an interval costs: three octaves of evidence, so that a pause or an early beat remains possible.
 const UNEVEN: i32 = 3 * ONE;
 /// In disturbance, one interval of this many is learnt: the rate may have changed meanwhile.
@@ -154,12 +156,16 @@ impl Chain {
                 return Some(Decided { peak, likeness });
             }
             // A peak like a beat in shape and height says nothing of what other peaks are like. If it did, a half of
-            // the beats could be the other peaks of the other half.
-            let high = 2 * i32::from(peak.height) > eighths(&self.heights, 4);
-            if !(high && i32::from(peak.likeness) >= ALIKE) {
-                self.other_heights.push(peak.height.into());
-                self.other_flanks.push(peak.flank.into());
-            }
+            // the beats could be the other peaks of the other half. It makes what is known of others doubtful.
+            let usual = [&self.heights, &self.flanks].map(|beats| eighths(beats, 4));
+            let high = 2 * i32::from(peak.height) > usual[0];
+            let [height, flank] = if high && i32::from(peak.likeness) >= ALIKE {
+                usual.map(|usual| usual / OTHERS_PART)
+            } else {
+                [peak.height, peak.flank].map(i32::from)
+            };
+            self.other_heights.push(height);
+            self.other_flanks.push(flank);
         }
         None
     }

@@ -106,6 +106,51 @@ fn early_ventricular_beats_are_told_and_pauses_are_not_filled() {
 }
 
 #[test]
+fn beats_of_alternating_height_are_all_counted() {
+    // Every second beat has this part of the height; the same rate throughout, or after a minute of even beats.
+    for (part, even) in [(0.9, 0), (0.7, 0), (0.5, 0), (0.7, 60), (0.5, 60)] {
+        for period in [0.45, 0.6, 0.85] {
+            let mut ecg = Ecg::new(250).unwrap();
+            let mut signal = (0..).map(|sample: i32| {
+                let time = f64::from(sample) / 250.0;
+                let low = time > f64::from(even) && (time / period) % 2.0 < 1.0;
+                let phase = time % period - period / 2.0;
+                let beat = wave(phase, 0.0, 0.08, 1.0) + wave(phase, 0.2, 0.12, 0.15);
+                synthetic::integer(1000.0 * beat * if low { part } else { 1.0 })
+            });
+            after(&mut ecg, even + 15, signal.by_ref()).ok();
+            for _ in 0..60 {
+                let rate = after(&mut ecg, 1, signal.by_ref()).map(|rate| rate.value.tenths());
+                let near = |tenths: u16| (f64::from(tenths) * period - 600.0).abs() < 15.0;
+                assert!(rate.is_ok_and(near), "{part} after {even} s, period {period}: {rate:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn half_of_a_rate_that_doubles_at_once_does_not_lock_in() {
+    // A block of every second beat that ends: high second waves and slow beats, then low ones and all beats.
+    for (high, slow, width) in [(0.5, 1.2, 0.08), (0.7, 1.2, 0.12), (0.7, 1.4, 0.12), (0.8, 1.4, 0.16)] {
+        let mut ecg = Ecg::new(250).unwrap();
+        let mut signal = (0..).map(|sample: i32| {
+            let time = f64::from(sample) / 250.0;
+            let (period, second) = if time < 42.0 { (slow, high) } else { (slow / 2.0, 0.1) };
+            let phase = time % period - 0.2;
+            synthetic::integer(1000.0 * (wave(phase, 0.0, 0.08, 1.0) - wave(phase, 0.25, width, second)))
+        });
+        after(&mut ecg, 70, signal.by_ref()).ok();
+        for _ in 0..30 {
+            let rate = after(&mut ecg, 1, signal.by_ref()).map(|rate| f64::from(rate.value.tenths()));
+            assert!(
+                rate.is_ok_and(|tenths| (tenths * slow - 1200.0).abs() < 12.0),
+                "{high} {slow}: {rate:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_change_of_rate_is_followed() {
     let mut ecg = Ecg::new(250).unwrap();
     assert!(after(&mut ecg, 20, synthetic::ecg(60.0, 250)).is_ok());
