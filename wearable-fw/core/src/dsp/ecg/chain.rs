@@ -33,6 +33,8 @@ const NEIGHBOUR: u32 = 36;
 const FIRST_INTERVAL: i32 = 80;
 /// Disturbance up to which rhythm and shapes are learnt.
 const CALM: i32 = ONE / 5;
+/// Swing without beats, microvolt per 100 ms: what is calm beside a QRS of 0.5 mV (IEC 60601-2-27).
+const STILL: i32 = 500 * (ONE / 8 + CALM / 2) / ONE;
 /// Evidence of height reaches 6 octaves, that of flanks and likeness a third of one: they tell apart what height cannot.
 const HEIGHT_REACH: i32 = 6 * ONE;
 const REACH: i32 = ONE / 3;
@@ -170,9 +172,13 @@ impl Chain {
         None
     }
 
-    /// Whether the electrodes do not move.
+    /// Whether the electrodes do not move. Before any beat, no swing is known to be the patient's own.
     pub(super) fn is_calm(&self, signal: &Signal) -> bool {
-        self.disturbance(signal) <= CALM
+        if eighths(&self.amplitudes, 4) > 0 {
+            self.disturbance(signal) <= CALM
+        } else {
+            signal.whole_swing() <= STILL
+        }
     }
 
     /// How much the electrodes move, 0 to [`ONE`]: from a swing of an eighth of a QRS on, whole at five eighths.

@@ -151,6 +151,11 @@ impl Signal {
         (self.swing - self.usual_swing.min(self.swing)) / 16
     }
 
+    /// Movement of the baseline, microvolt per 100 ms.
+    pub(super) const fn whole_swing(&self) -> i32 {
+        self.swing / 16
+    }
+
     /// Band at `tick`, one of the last 192.
     pub(super) fn band(&self, tick: u32) -> i32 {
         self.band[(tick % HISTORY) as usize].into()

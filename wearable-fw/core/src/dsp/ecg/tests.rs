@@ -215,6 +215,26 @@ fn beats_that_cease_under_wandering_baseline_are_no_beat() {
 }
 
 #[test]
+fn no_beat_is_said_only_with_still_electrodes() {
+    for heart_first in [true, false] {
+        let mut ecg = Ecg::new(360).unwrap();
+        ecg.set_electrodes(Electrodes::On);
+        if heart_first {
+            assert!(after(&mut ecg, 20, synthetic::ecg(75.0, 360)).is_ok());
+        }
+        // Electrodes that move by 5 mV, too slowly for a heart.
+        let mut moving =
+            (0..).map(|sample: i32| synthetic::integer(5000.0 * (f64::from(sample) / 72.0).sin()));
+        for second in 0..20 {
+            let reading = after(&mut ecg, 1, moving.by_ref());
+            assert_ne!(reading, Err(Reason::NoBeat), "{second} s, {heart_first}");
+        }
+        assert_eq!(ecg.heart_rate(), Err(Reason::LowQuality));
+        assert_eq!(after(&mut ecg, 20, core::iter::repeat(0)), Err(Reason::NoBeat));
+    }
+}
+
+#[test]
 fn an_amplifier_at_its_rail_is_saturated() {
     let mut ecg = Ecg::new(360).unwrap();
     let mut clipped = synthetic::ecg(75.0, 360).map(|sample| (sample - 5000) * 10_000);
