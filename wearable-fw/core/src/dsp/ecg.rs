@@ -162,6 +162,7 @@ impl Ecg {
         }
         if self.silence() > RELEARN_SECONDS * HZ && now.wrapping_sub(self.started) > RELEARN_SECONDS * HZ {
             self.chain.relearn();
+            self.tachogram = Tachogram::new();
             self.started = now;
         }
         self.decide()

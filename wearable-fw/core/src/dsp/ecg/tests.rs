@@ -204,6 +204,16 @@ fn a_lost_electrode_is_said_at_once() {
 }
 
 #[test]
+fn variability_of_before_a_pause_is_not_told_after_it() {
+    let mut ecg = Ecg::new(250).unwrap();
+    ecg.set_electrodes(Electrodes::On);
+    assert!(after(&mut ecg, 120, synthetic::ecg(75.0, 250)).is_ok() && ecg.variability().is_ok());
+    assert!(after(&mut ecg, 20, core::iter::repeat(5000)).is_err());
+    assert!(after(&mut ecg, 20, synthetic::ecg(75.0, 250)).is_ok());
+    assert_eq!(ecg.variability(), Err(Reason::Settling));
+}
+
+#[test]
 fn beats_that_cease_under_wandering_baseline_are_no_beat() {
     let mut ecg = Ecg::new(360).unwrap();
     assert!(after(&mut ecg, 20, synthetic::ecg(75.0, 360)).is_ok());
