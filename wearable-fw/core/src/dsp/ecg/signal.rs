@@ -196,7 +196,7 @@ impl Signal {
         let main = (main << PLACE) + self.vertex(middle.wrapping_add_signed(main));
         Some(Peak {
             middle,
-            main: i8::try_from(main).unwrap_or(0),
+            main: i8::try_from(main.clamp(i8::MIN.into(), i8::MAX.into())).unwrap_or(0),
             likeness: 0,
             amplitude: u16::try_from(amplitude).unwrap_or(u16::MAX),
             height,
