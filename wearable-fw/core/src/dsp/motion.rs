@@ -93,6 +93,7 @@ impl Accelerometer {
 
     /// Forgets everything, as after a gap in the samples.
     pub(super) fn restart(&mut self) {
+        self.resamplers.iter_mut().for_each(Resampler::restart);
         (self.axes, self.seconds) = (None, Ring::new());
         (self.energy, self.samples) = (0, 0);
     }
