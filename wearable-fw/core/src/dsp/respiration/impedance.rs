@@ -157,6 +157,7 @@ impl ImpedanceRespiration {
     /// Forgets everything, as after a gap in the samples.
     pub(in super::super) const fn restart(&mut self) {
         (self.filled, self.sum, self.next, self.len, self.fresh, self.usual) = (0, 0, 0, 0, 0, 0);
+        self.age = 0;
         self.reading = Err(Reason::NoSignal);
     }
 
