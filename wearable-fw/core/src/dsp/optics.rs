@@ -9,9 +9,9 @@ use super::{Reason, UnsupportedRate};
 
 /// Counts below this are ambient light: the finger is off. A MAX30102-class sensor reads about 50 000 through a
 /// finger and about 1 000 of ambient light.
-pub const FINGER_ON: u32 = 10_000;
+const FINGER_ON: u32 = 10_000;
 /// Full scale of the 18-bit converter of a MAX30102-class sensor; input is limited to 0..=this.
-pub const FULL_SCALE: u32 = (1 << 18) - 1;
+const FULL_SCALE: u32 = (1 << 18) - 1;
 /// Counts from here on are at the end of the converter; a MAX30102 that converts 15 bits leaves the last 3 at 0.
 const CLIPPED: u32 = FULL_SCALE - 7;
 /// Rate of [`Light`].

@@ -89,8 +89,7 @@ impl Calibration {
     }
 
     /// Saturations (0.1 %) for which the table was validated; others are extrapolated.
-    #[must_use]
-    pub const fn validated(&self) -> RangeInclusive<u16> {
+    pub(super) const fn validated(&self) -> RangeInclusive<u16> {
         self.validated_from..=1000
     }
 
