@@ -1,7 +1,7 @@
 //! Beats, heart rate and signal quality of one ECG lead.
 //!
 //! Owns what is published of the heart's electricity, and why something is not. Knows neither rhythm classes nor
-//! leads. [`signal`] makes peaks of samples, [`chain`] decides 1.5 s later which of them are beats, [`shapes`] knows
+//! leads. `signal` makes peaks of samples, `chain` decides 1.5 s later which of them are beats, `shapes` knows
 //! what beats look like; this file counts them. Sources are named where they are used; written from the papers, not
 //! from anybody's code.
 

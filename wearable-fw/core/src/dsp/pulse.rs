@@ -2,8 +2,8 @@
 //!
 //! Owns the pulse rate and the choice of its method. Knows no calibration.
 //!
-//! At rest, and where no accelerometer tells: [`super::period`] on the infrared light. In motion: spectra of both lights
-//! and of the accelerometer once a second into [`super::tracker`].
+//! At rest, and where no accelerometer tells: `period` on the infrared light. In motion: spectra of both lights
+//! and of the accelerometer once a second into `tracker`.
 
 use super::motion::{Accelerometer, Motion};
 use super::optics::{Light, PulseBand, RATE_HZ};
