@@ -170,8 +170,8 @@ pub struct QuantityView {
     pub reading: ReadingView,
 }
 
-/// No beat, as people must hear it: it is not an electrode that fell off.
-pub const NO_BEAT: &str = "NO BEAT 4 s, electrodes good";
+/// No beat, as people must hear it.
+pub const NO_BEAT: &str = "NO BEAT 4 s";
 
 /// What became of a quantity.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -93,7 +93,7 @@ pub(super) fn eighths<const N: usize>(ring: &Ring<N>, part: usize) -> i32 {
 
 /// Second-order section, direct form 1, coefficients in Q28, `a0 = 1`.
 ///
-/// Input within +-2^30: with the coefficients of `ppg` every product stays below 2^61.
+/// Input within +-2^30: with the coefficients of `optics` every product stays below 2^61.
 #[derive(Clone, Debug)]
 pub(super) struct Biquad {
     b: [i64; 3],

@@ -110,15 +110,13 @@ impl Scores {
     }
 }
 
-/// The value that stands on the screen when the clip ends, or was last there.
+/// What stands on the screen when the clip ends.
 fn answer(record: &Record, played: &Played) -> Option<Answer> {
-    let last = played.moments.iter().rev().find_map(|moment| Quantity::Spo2.of(moment).ok());
-    let reason = played.moments.last().and_then(|moment| Quantity::Spo2.of(moment).err());
     let truth = record.truth.spo2.as_ref()?;
-    Some(match (last, reason) {
-        (Some(value), _) => Answer::Value(value.value - truth.points().first()?.1),
-        (None, None | Some(Reason::Settling | Reason::NoSignal)) => Answer::Unanswered,
-        (None, Some(_)) => Answer::Flagged,
+    Some(match played.moments.last().map(|moment| Quantity::Spo2.of(moment)) {
+        Some(Ok(value)) => Answer::Value(value.value - truth.points().first()?.1),
+        None | Some(Err(Reason::Settling | Reason::NoSignal)) => Answer::Unanswered,
+        Some(Err(_)) => Answer::Flagged,
     })
 }
 

@@ -65,6 +65,9 @@ impl Header {
         let (gain, baseline) =
             gain_and_baseline(field(2)).ok_or_else(|| wrong(*line, "the gain is none in mV"))?;
         let baseline = baseline.or_else(|| integer(4)).unwrap_or(0);
+        if baseline.unsigned_abs() > 1 << 16 {
+            return Err(wrong(*line, "the zero is beyond 16 bits"));
+        }
         let checksum = field(6).and_then(|field| field.parse().ok());
         Ok(Self { rate_hz, file, signals, samples, gain, baseline, checksum })
     }
@@ -101,7 +104,7 @@ fn gain_and_baseline(field: Option<&str>) -> Option<(f64, Option<i32>)> {
         None => (number, None),
     };
     let gain = gain.parse().ok().map(|gain: f64| if gain == 0.0 { 200.0 } else { gain })?;
-    let plausible = (1.0..=1e6).contains(&gain) && baseline.is_none_or(|at: i32| at.abs() <= 1 << 16);
+    let plausible = (1.0..=1e6).contains(&gain);
     (plausible && unit == "mV").then_some((gain, baseline))
 }
 
@@ -171,8 +174,11 @@ mod tests {
         assert!(refused("100 1 360 9\n../a.dat 212\n").contains("plain"));
         assert!(refused("100 1 360 9\n/etc/passwd 212\n").contains("plain"));
         assert!(refused("100 1 360 9\na.dat 16\n").contains("212"));
-        for gain in ["x", "200(1024", "200(99999999)", "NaN", "-1", "200/mmHg", "1e-9"] {
+        for gain in ["x", "200(1024", "NaN", "-1", "200/mmHg", "1e-9"] {
             assert!(refused(&format!("100 1 360 9\na.dat 212 {gain}\n")).contains("gain"), "{gain}");
+        }
+        for zero in ["200(99999999)", "200(-2147483648)", "200 12 2147483647", "200 12 -2147483648"] {
+            assert!(refused(&format!("100 1 360 9\na.dat 212 {zero}\n")).contains("zero"), "{zero}");
         }
     }
 }

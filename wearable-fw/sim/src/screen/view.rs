@@ -172,7 +172,7 @@ fn colour_of(known: &KnownQuantity) -> Color {
 
 fn in_words(reason: Reason) -> String {
     match reason {
-        Reason::NO_BEAT => "NO BEAT 4 s, electrodes good".into(),
+        Reason::NO_BEAT => "NO BEAT 4 s".into(),
         reason => reason.to_string(),
     }
 }
