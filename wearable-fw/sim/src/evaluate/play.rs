@@ -12,7 +12,7 @@ use wearable_core::dsp::{
 
 use super::{
     record::Record,
-    score::{DESATURATION, Series},
+    score::{DESATURATION, MAX_AGE, Series},
     signals::{Channel, Signals},
 };
 
@@ -141,7 +141,11 @@ impl Played {
 
 fn desaturation_alarms(values: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, bool)> {
     let (mut alarms, mut low_since, mut raised) = (Vec::new(), None, false);
+    let mut last = f64::NEG_INFINITY;
     for (now, value) in values {
+        if now - std::mem::replace(&mut last, now) > MAX_AGE {
+            low_since = None;
+        }
         if raised && value >= DESATURATION.clear {
             alarms.push((now, false));
             (raised, low_since) = (false, None);
@@ -314,6 +318,8 @@ mod tests {
     fn an_alarm_waits_as_long_as_an_episode_must_last_and_ends_with_it() {
         assert_eq!(alarms([(0..30, 89.9), (30..40, 91.9), (40..50, 92.0)]), [(9.0, true), (40.0, false)]);
         assert_eq!(alarms([(0..9, 80.0), (9..10, 90.0), (10..19, 80.0)]), []);
+        // Where nothing was measured nothing was low.
+        assert_eq!(alarms([(0..5, 80.0), (60..69, 80.0)]), []);
     }
 
     fn alarms<const PARTS: usize>(parts: [(std::ops::Range<u32>, f64); PARTS]) -> Vec<(f64, bool)> {
