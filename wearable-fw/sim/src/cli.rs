@@ -98,7 +98,7 @@ pub enum Verb {
                   Ends with 0; with 3 if a file was refused; with 1 if --check is given and a goal is missed."
 )]
 pub struct EvaluateArgs {
-    /// Where recordings with reference answers lie
+    /// Where recordings with reference answers lie; without, ../shared/recordings if there is such a folder
     #[arg(long, value_name = "DIR", env = "VITALWARD_RECORDINGS")]
     pub recordings: Option<PathBuf>,
 
@@ -155,7 +155,18 @@ impl EvaluateArgs {
     pub fn into_options(self, colours: bool) -> Options {
         let Self { recordings, set: sets, record, records: each, json, detections, check, .. } = self;
         let plot = self.plot.map(|path| (path, Span { from: self.from, seconds: self.seconds }));
-        Options { recordings, sets, record, json, each, check, plot, detections, colours }
+        let beside = || Some(PathBuf::from("../shared/recordings")).filter(|folder| folder.is_dir());
+        Options {
+            recordings: recordings.or_else(beside),
+            sets,
+            record,
+            json,
+            each,
+            check,
+            plot,
+            detections,
+            colours,
+        }
     }
 }
 
