@@ -1,3 +1,5 @@
+//! Saturation and perfusion of signals with a known ratio, and of what must not be believed.
+
 use super::super::optics::Optics;
 use super::super::synthetic;
 use super::*;
