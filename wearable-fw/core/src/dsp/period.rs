@@ -8,6 +8,9 @@
 //! the normalised autocorrelation of the last 8 s, whose first local maximum of at least 0.85 of the greatest tells half
 //! and twice the rate; or waves that fall into beats and small ones with nothing between, which noise does not, but an
 //! arrhythmic pulse, which has no period, does.
+//!
+//! Where every beat has a second wave nearly as strong, a clear period tells which waves are beats; but only of a wearer
+//! who is known to be still, because a swinging arm has a clear period, too.
 
 use super::spectrum::{LENGTH, Span};
 
@@ -24,6 +27,7 @@ const AGREEMENT: i64 = 10;
 const REGULAR: core::ops::RangeInclusive<i64> = 60..=160;
 /// Rise of a beat, and of a wave that may or may not be one, percent of the rise of a strong wave.
 const BEAT: i64 = 45;
+const DOUBTFUL: core::ops::Range<i64> = 30..60;
 /// A wave smaller than both its neighbours (percent) and within 0.45 s of the first may be that beat's second wave
 /// (Millasseau 2002, Clin Sci 103:371: the reflected wave of a finger's pulse comes 0.2..0.4 s after the first).
 const SECOND: i64 = 90;
@@ -32,7 +36,6 @@ const SECOND_WITHIN: i64 = 256 * 45 / 8;
 /// which there is one beat: a second wave comes within half of it.
 const CLEARLY_PERIODIC: i64 = 550;
 const ALONE: i64 = 60;
-const DOUBTFUL: core::ops::Range<i64> = 30..60;
 /// More waves than this in 19 s are noise.
 const MOST_WAVES: usize = 80;
 

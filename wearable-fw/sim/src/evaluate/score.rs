@@ -300,12 +300,6 @@ impl Episodes {
     pub fn slowest_s(&self) -> Option<f64> {
         self.delays_s.iter().copied().max_by(f64::total_cmp)
     }
-
-    /// The usual alarm, seconds.
-    #[must_use]
-    pub fn median_delay_s(&self) -> Option<f64> {
-        quantile(self.delays_s.iter().copied(), 0.5)
-    }
 }
 
 /// From..to of each episode, seconds.

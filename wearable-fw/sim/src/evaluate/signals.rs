@@ -203,20 +203,9 @@ impl Layout {
         let microvolt = |value: i32| (f64::from(value) * 1000.0 / self.per_unit).round() as i32;
         let ecg = self.ecg.map(|place| channel(self.rate_hz, column(place).map(microvolt))).transpose()?;
         let light = self.pleth.map(|place| one_wavelength(column(place).map(f64::from)));
-        let light = light.map(|samples| at_most_125_hz(self.rate_hz, &samples)).transpose()?;
+        let light = light.map(|samples| channel(self.rate_hz, samples)).transpose()?;
         Ok(Signals { ecg, light, ..Signals::default() })
     }
-}
-
-/// What the firmware's optical channel takes: means of neighbouring samples, as a sensor integrates light.
-fn at_most_125_hz(rate_hz: f64, samples: &[[i32; 2]]) -> Result<Channel<[i32; 2]>, Fault> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 80")]
-    let group = (rate_hz / 125.0).ceil().max(1.0) as usize;
-    let divisor = i32::try_from(group).unwrap_or(1);
-    let mean = |group: &[[i32; 2]]| {
-        [0, 1].map(|place| group.iter().map(|sample| sample.get(place).unwrap_or(&0)).sum::<i32>() / divisor)
-    };
-    channel(rate_hz / f64::from(divisor), samples.chunks_exact(group).map(mean))
 }
 
 #[cfg(test)]
@@ -269,7 +258,7 @@ mod tests {
         let signals = layout.signals(&bytes.repeat(500)).unwrap();
         assert_eq!(signals.ecg.unwrap().samples[0], 500);
         let light = signals.light.unwrap();
-        assert_eq!((light.rate_hz, light.samples.len()), (125.0, 250));
+        assert_eq!((light.rate_hz, light.samples.len()), (250.0, 500));
         assert!(layout.signals(&bytes.repeat(499)).unwrap_err().to_string().contains("499"));
         for hostile in [
             "",
