@@ -245,6 +245,17 @@ fn no_beat_is_said_only_with_still_electrodes() {
 }
 
 #[test]
+fn an_amplifier_that_recovers_is_no_pause_of_the_heart_before_four_still_seconds() {
+    let mut ecg = Ecg::new(360).unwrap();
+    assert!(after(&mut ecg, 20, heart(360, |time| wave(time, 0.0, 0.08, 1.0))).is_ok());
+    let mut recovery =
+        (0..).map(|sample: i32| synthetic::integer(30_000.0 * (-f64::from(sample) / 540.0).exp()));
+    let said = (1..20).find(|_| after(&mut ecg, 1, recovery.by_ref()) == Err(Reason::NoBeat));
+    // The trace is still after some 4 s of recovery; without that condition it is said after 6 s.
+    assert!(said.is_some_and(|second| (8..=10).contains(&second)), "{said:?}");
+}
+
+#[test]
 fn an_amplifier_at_its_rail_is_saturated() {
     let mut ecg = Ecg::new(360).unwrap();
     let mut clipped = synthetic::ecg(75.0, 360).map(|sample| (sample - 5000) * 10_000);
