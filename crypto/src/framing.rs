@@ -19,6 +19,19 @@ pub fn framed(purpose: &str, parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
+/// [`framed`] within `buffer`, where nothing may be allocated; `None` if it is too long for it.
+pub(crate) fn framed_within<'a>(buffer: &'a mut [u8], purpose: &str, parts: &[&[u8]]) -> Option<&'a [u8]> {
+    let mut end = 0;
+    feed(purpose, parts, |piece| {
+        let begin = end;
+        end += piece.len();
+        if let Some(room) = buffer.get_mut(begin..end) {
+            room.copy_from_slice(piece);
+        }
+    });
+    buffer.get(..end)
+}
+
 /// Gives the pieces of [`framed`] one by one to a hash or MAC, without building the whole.
 pub(crate) fn feed(purpose: &str, parts: &[&[u8]], mut absorb: impl FnMut(&[u8])) {
     absorb(&length(DOMAIN.len() + purpose.len()));
@@ -50,6 +63,15 @@ mod tests {
     #[test]
     fn the_encoding_is_length_prefixed_and_domain_separated() {
         assert_eq!(framed("t", &[b"ab", b""]), b"\0\0\0\x0dvitalward/1/t\0\0\0\x02ab\0\0\0\0");
+    }
+
+    #[test]
+    fn within_a_buffer_it_is_the_same_or_nothing() {
+        let whole = framed("t", &[b"ab", b""]);
+        let mut buffer = [0xff; 64];
+        assert_eq!(framed_within(&mut buffer, "t", &[b"ab", b""]), Some(whole.as_slice()));
+        assert_eq!(framed_within(&mut buffer[..whole.len()], "t", &[b"ab", b""]), Some(whole.as_slice()));
+        assert_eq!(framed_within(&mut buffer[..whole.len() - 1], "t", &[b"ab", b""]), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rand_core::CryptoRng;
 
 use crate::{
     error::{InvalidKey, VerificationFailed},
-    framing::framed,
+    framing::{framed, framed_within},
     secret::{Secret, purpose::Ed25519Key},
 };
 
@@ -85,7 +85,8 @@ impl VerifyingKey {
         self.0.to_bytes()
     }
 
-    /// Checks a signature over `framed(purpose, parts)`, strictly: canonical encodings, no small order.
+    /// Checks a signature over `framed(purpose, parts)`, strictly: canonical encodings, no small order. Nothing is
+    /// allocated for up to 256 framed bytes: a bootloader has no heap.
     ///
     /// # Errors
     /// [`VerificationFailed`], whatever the reason.
@@ -95,7 +96,10 @@ impl VerifyingKey {
         parts: &[&[u8]],
         signature: &Signature,
     ) -> Result<(), VerificationFailed> {
-        self.verify_bare(&framed(purpose, parts), signature)
+        match framed_within(&mut [0; 256], purpose, parts) {
+            Some(short) => self.verify_bare(short, signature),
+            None => self.verify_bare(&framed(purpose, parts), signature),
+        }
     }
 
     /// Checks a signature over a message as it is, as strictly.

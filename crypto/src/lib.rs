@@ -37,7 +37,7 @@ pub mod selftest;
 pub use aead::AeadKey;
 pub use error::{InvalidKey, InvalidShare, OpenFailed, PakeFailed, SealFailed, VerificationFailed};
 pub use framing::framed;
-pub use hash::sha256;
+pub use hash::{PartHash, sha256};
 pub use kdf::Prk;
 pub use mac::{mac, public_mac, verify_mac};
 pub use secret::{Purpose, Secret, purpose};
