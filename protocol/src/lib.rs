@@ -15,6 +15,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod alert;
+pub mod backoff;
 mod codec;
 pub mod credential;
 pub mod endpoint;

@@ -3,7 +3,6 @@
 //! lines have in common, and the loop that drives a client's endpoint over a socket. It knows no message, no key, and
 //! nothing of what a screen shows.
 
-pub mod backoff;
 pub mod clock;
 pub mod command_line;
 pub mod datadir;
@@ -14,6 +13,6 @@ pub mod exit;
 pub mod signals;
 pub mod terminal;
 
-pub use backoff::Backoff;
 pub use clock::Clock;
 pub use entropy::SystemRng;
+pub use protocol::backoff::Backoff;

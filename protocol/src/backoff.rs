@@ -1,7 +1,7 @@
-//! How long to wait before the next try: doubling from half a second to 15 seconds, with full jitter in the upper
-//! half, so that a clinic that lost its network does not come back in one instant.
+//! How long to wait before the next try of a connection: doubling from half a second to 15 seconds, with full jitter in
+//! the upper half, so that a clinic that lost its network does not come back in one instant.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use rand_core::Rng;
 
@@ -37,11 +37,13 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
     use super::*;
 
     #[test]
     fn waits_double_up_to_the_longest_and_start_over() {
-        let mut rng = crate::entropy::system_rng();
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
         let mut backoff = Backoff::default();
         for longest in [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000] {
             let wait = backoff.wait(&mut rng);
