@@ -124,6 +124,8 @@ pub mod purpose {
         Ed25519Key,
         /// Encrypts the database at rest.
         DatabaseKey,
+        /// Encrypts a wearable's configuration at rest; its board keeps it.
+        StorageKey,
     }
 }
 

@@ -1,15 +1,18 @@
-//! Portable core of the wearable firmware: signal processing and uplink.
+//! Portable core of the wearable firmware: signal processing, storage and uplink.
 //!
 //! Owns what the device decides; knows no board, file, socket or clock. `wearable` (the simulator) and the
 //! boards feed it samples and carry its output to the gateway.
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "uplink")]
+#[cfg(feature = "link")]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "link")]
+pub mod config;
 pub mod dsp;
-#[cfg(feature = "uplink")]
+pub mod flash;
+#[cfg(feature = "link")]
 pub mod uplink;
