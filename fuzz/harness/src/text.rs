@@ -15,8 +15,10 @@ use protocol::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use wearable::{
-    recording::{Kind, Recording, Scenario},
-    sampling::{Patient, quantities},
+    patient::Patient,
+    recording::{Kind, Recording},
+    sampling::{Wearer, quantities},
+    scenario::Scenario,
 };
 
 use crate::fixture::select;
@@ -114,9 +116,10 @@ fn recording(bytes: &[u8]) {
         assert!(text.contains(field));
     }
     // What the firmware makes of any signal, the gateway takes.
-    let mut patient = Patient::new(Some(recording), Scenario::Normal, 1).unwrap();
+    let patient = Patient::new(Some(recording), Scenario::default(), Some(1)).unwrap();
+    let mut wearer = Wearer::new(patient).unwrap();
     for second in 1..=12 {
-        let step = patient.next_second().expect("a replay that repeats");
+        let (_, step) = wearer.next_second();
         let sample = Sample {
             seq: Seq(second),
             boot: BootId(1),

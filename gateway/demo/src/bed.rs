@@ -23,10 +23,9 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 use wearable::{
-    agent::{
-        self as device, Device, DeviceCommand, DeviceConfig, DeviceError, DeviceEvent, DeviceState, Ended,
-    },
-    recording::Scenario,
+    act::Act,
+    agent::{self as device, Device, DeviceConfig, DeviceError, DeviceEvent, DeviceState, Ended},
+    scenario::Scenario,
 };
 
 use crate::{
@@ -66,15 +65,15 @@ impl Plan {
     pub fn usual(number: usize) -> anyhow::Result<Self> {
         let index = number.saturating_sub(1);
         let scenario = match index % 5 {
-            2 => Scenario::Desaturation,
-            3 => Scenario::FingerOff,
-            4 => Scenario::Fever,
-            _ => Scenario::Normal,
+            2 => "desaturation",
+            3 => "finger-off",
+            4 => "fever",
+            _ => "normal",
         };
         Ok(Self {
             patient: format!("P{number:03}").parse()?,
             wearable: format!("W{number:03}").parse()?,
-            scenario,
+            scenario: Scenario::load(scenario)?,
             seed: SEEDS.get(index).copied().unwrap_or(index as u64),
             reading: Duration::from_millis(500 + 300 * (index % 4) as u64),
         })
@@ -109,7 +108,7 @@ pub struct Wearable {
     /// Which.
     pub name: WearableName,
     /// What it can be told.
-    pub commands: mpsc::Sender<DeviceCommand>,
+    pub commands: mpsc::Sender<Act>,
     /// How it stands.
     pub state: watch::Receiver<DeviceState>,
     task: JoinHandle<Result<Ended, DeviceError>>,
@@ -227,8 +226,8 @@ impl Wearable {
         let folder = home.join(format!("wearable-{name}"));
         let config = DeviceConfig {
             pairing: Some(device::Pairing::Enter(code)),
-            scenario: plan.scenario,
-            seed: plan.seed,
+            scenario: plan.scenario.clone(),
+            seed: Some(plan.seed),
             worn: WORN,
             ..DeviceConfig::new(name.clone(), door.facts.wearables.to_string(), folder)
         };
@@ -261,7 +260,7 @@ impl Wearable {
     pub(crate) async fn stop(mut self, limit: Duration) -> anyhow::Result<DeviceState> {
         // What is still waiting then is counted by the caller.
         tokio::time::timeout(limit, self.state.wait_for(|state| state.waiting == 0)).await.ok();
-        self.commands.send(DeviceCommand::Stop).await.ok();
+        self.commands.send(Act::Stop).await.ok();
         let ended = tokio::time::timeout(GOODBYE, self.task).await;
         ended
             .with_context(|| format!("{} did not end in time", self.name))??

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+use clap::{Args as Arguments, Parser, Subcommand};
 use host::{
     command_line::{GivenCode, parse_address},
     datadir,
@@ -14,7 +14,8 @@ use protocol::id::WearableName;
 use crate::{
     agent::{DeviceConfig, Pairing, Speed},
     evaluate::{Options, goals::Set, plot::Span},
-    recording::{Recording, Scenario},
+    recording::Recording,
+    scenario::{Scenario, ScenarioError},
 };
 
 /// What a person typed.
@@ -54,17 +55,18 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub recording: Option<PathBuf>,
 
-    /// Seconds of record time in a second: 0.1 to 1000, or 0 for as fast as the gateway acknowledges
-    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = parse_speed)]
-    pub speed: Speed,
+    /// Seconds of record time in a second: 0.1 to 1000, or 0 for as fast as the gateway acknowledges (default: the
+    /// scenario's, or 1)
+    #[arg(long, value_name = "FACTOR", value_parser = parse_speed)]
+    pub speed: Option<Speed>,
 
-    /// What happens to the simulated patient
-    #[arg(long, value_enum, default_value = "normal")]
-    pub scenario: ScenarioName,
+    /// What happens to the simulated patient and device: a name (`wearable scenarios` lists them) or a file
+    #[arg(long, value_name = "NAME|FILE", default_value = "normal")]
+    pub scenario: String,
 
-    /// Which simulated patient
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
+    /// Which simulated patient (default: the scenario's, or 1)
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
 
     /// End when N samples were taken and everything is acknowledged
     #[arg(long, value_name = "N")]
@@ -170,33 +172,6 @@ impl EvaluateArgs {
     }
 }
 
-/// A scenario as it is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ScenarioName {
-    /// At rest.
-    Normal,
-    /// SpO2 falls to 84 % and recovers.
-    Desaturation,
-    /// Body temperature rises to 39.5 C.
-    Fever,
-    /// The arm shakes for 20 s of every minute.
-    Motion,
-    /// The finger is off the sensor for 15 s of every minute.
-    FingerOff,
-}
-
-impl From<ScenarioName> for Scenario {
-    fn from(name: ScenarioName) -> Self {
-        match name {
-            ScenarioName::Normal => Self::Normal,
-            ScenarioName::Desaturation => Self::Desaturation,
-            ScenarioName::Fever => Self::Fever,
-            ScenarioName::Motion => Self::Motion,
-            ScenarioName::FingerOff => Self::FingerOff,
-        }
-    }
-}
-
 fn parse_speed(text: &str) -> Result<Speed, String> {
     text.parse()
         .ok()
@@ -220,16 +195,23 @@ impl Args {
     /// [`Stop`] with [`Exit::Usage`] for a recording that cannot be used.
     pub fn into_config(self, data_dir: PathBuf, pairing: Option<Pairing>) -> Result<DeviceConfig, Stop> {
         let recording = self.recording.as_deref().map(open_recording).transpose()?;
+        let scenario = Scenario::load(&self.scenario).map_err(|error| scenario_refused(&error))?;
+        let speed = self.speed.or_else(|| scenario.speed.and_then(Speed::new)).unwrap_or(Speed::REAL);
         Ok(DeviceConfig {
             pairing,
             recording,
-            scenario: self.scenario.into(),
+            scenario,
             seed: self.seed,
-            speed: self.speed,
+            speed,
             samples: self.samples,
             ..DeviceConfig::new(self.name, self.gateway, data_dir)
         })
     }
+}
+
+fn scenario_refused(error: &ScenarioError) -> Stop {
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    Stop::new(Exit::Usage, format!("--scenario: {error}{cause}"))
 }
 
 fn open_recording(path: &Path) -> Result<Recording, Stop> {
@@ -261,12 +243,13 @@ mod tests {
 
         let plain = parse("wearable").unwrap();
         assert_eq!((plain.name.as_str(), plain.gateway.as_str()), ("W001", "127.0.0.1:7301"));
-        assert!(!plain.headless && !plain.show_code && plain.speed == Speed::REAL);
+        assert!(!plain.headless && !plain.show_code && plain.speed.is_none());
         let other =
             parse("wearable --show-code --scenario finger-off --seed 4 --create --samples 9").unwrap();
         assert!(other.show_code && other.create && other.samples == Some(9));
-        assert_eq!(Scenario::from(other.scenario), Scenario::FingerOff);
-        assert_eq!(parse("wearable --speed 0").unwrap().speed, Speed::UNLIMITED);
+        let config = other.into_config("/tmp/w".into(), None).unwrap();
+        assert_eq!((config.scenario.name.as_str(), config.speed), ("finger-off", Speed::REAL));
+        assert_eq!(parse("wearable --speed 0").unwrap().speed, Some(Speed::UNLIMITED));
         assert_eq!(parse("wearable --pair -").unwrap().pair, Some(GivenCode::FromStdin));
     }
 
@@ -281,7 +264,6 @@ mod tests {
             "wearable --speed -1",
             "wearable --speed 5000",
             "wearable --speed fast",
-            "wearable --scenario flood",
             "wearable --samples x",
         ] {
             assert!(parse(line).is_err(), "{line}");
@@ -290,5 +272,8 @@ mod tests {
         let refused = args.into_config("x".into(), None).unwrap_err();
         assert_eq!(Stop::exit_of(&refused), Exit::Usage);
         assert!(refused.to_string().contains("/nonexistent.rec: cannot read"), "{refused}");
+        let flood = parse("wearable --scenario flood").unwrap().into_config("x".into(), None).unwrap_err();
+        assert_eq!(Stop::exit_of(&flood), Exit::Usage);
+        assert!(flood.to_string().contains("\"flood\"; there is: normal, desaturation"), "{flood}");
     }
 }

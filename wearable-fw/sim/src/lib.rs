@@ -9,6 +9,7 @@
 //!
 //! Start a device with [`agent::start`]; [`cli`], [`headless`] and [`screen`] are the program around it.
 
+pub mod act;
 pub mod agent;
 pub mod cli;
 pub mod clock;
@@ -17,6 +18,8 @@ pub mod headless;
 pub mod journal;
 pub mod keys;
 pub mod outbox;
+pub mod patient;
 pub mod recording;
 pub mod sampling;
+pub mod scenario;
 pub mod screen;

@@ -14,7 +14,8 @@ use host::{
     signals::Signals,
 };
 use wearable::{
-    agent::{self, Device, DeviceCommand, DeviceError, Ended, Pairing},
+    act::Act,
+    agent::{self, Device, DeviceError, Ended, Pairing},
     cli::{Args, EvaluateArgs, Verb},
     evaluate, headless, screen,
 };
@@ -97,7 +98,7 @@ async fn follow(mut device: Device, lines: &EventLines) -> anyhow::Result<()> {
 
 async fn stop(device: &Device) {
     // It fails only if the device has ended by itself.
-    device.commands.send(DeviceCommand::Stop).await.ok();
+    device.commands.send(Act::Stop).await.ok();
 }
 
 /// The sentence with its causes, and the exit code.

@@ -5,9 +5,14 @@ use protocol::{
     reading::{Measurement, Method, Reason},
     vitals::{Decimal, KnownQuantity, Quantity},
 };
-use wearable_core::dsp::{self, motion::Motion};
+use wearable_core::dsp::{self, Monitor, Readings, SampleRates, motion::Motion, spo2::Calibration};
 
-use crate::recording::{Celsius, Recording, Replay, ReplayError, ReplayOptions, Scenario, Step};
+use crate::{
+    act::{Act, Body},
+    patient::{Patient, Second},
+    recording::{Celsius, Motion as Acceleration, ReplayError, Signals, Temperatures},
+    scenario::Scenario,
+};
 
 /// Full scale and reference of the simulated 18-bit converter: counts become 0.1 mV of 1.8 V.
 const CONVERTER_COUNTS: i32 = 1 << 18;
@@ -114,74 +119,111 @@ const fn reason(reason: dsp::Reason) -> Reason {
     }
 }
 
-/// The simulated patient, whose scenario may be changed while it runs.
-#[derive(Debug, Clone)]
-pub struct Patient {
-    ecg: Recording,
-    ppg: Recording,
-    options: ReplayOptions,
-    worn: u32,
-    replay: Replay,
+/// What the device makes of one second of its patient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Seconds since the replay began, 0 first; the readings hold at the end of this second.
+    pub second: u32,
+    /// What the firmware measures.
+    pub readings: Readings,
+    /// Synthetic.
+    pub temperatures: Temperatures,
+    /// Synthetic, the newest of this second.
+    pub acceleration: Acceleration,
+    /// ECG of this second, microvolt.
+    pub raw_ecg: Vec<i32>,
+    /// Infrared light of this second, counts: the raw pulse.
+    pub raw_pulse: Vec<i32>,
 }
 
-impl Patient {
-    /// A patient of the shipped recordings, or with `own` in place of the shipped one of its kind.
+/// A patient and the firmware's signal processing that is worn.
+#[derive(Clone, Debug)]
+pub struct Wearer {
+    patient: Patient,
+    /// Ten kilobytes are too much for the futures that hold a patient.
+    monitor: Box<Monitor>,
+}
+
+impl Wearer {
+    /// Puts the device on, for as long as the patient is said to have worn it.
     ///
     /// # Errors
     /// [`ReplayError`].
-    pub fn new(own: Option<Recording>, scenario: Scenario, seed: u64) -> Result<Self, ReplayError> {
-        let (mut ecg, mut ppg) = (Recording::shipped_ecg()?, Recording::shipped_ppg()?);
-        match own {
-            Some(own) if own.kind() == crate::recording::Kind::Ecg => ecg = own,
-            Some(own) => ppg = own,
-            None => {}
-        }
-        let options = ReplayOptions { seed, scenario, start: None, repeat: true };
-        let replay = Replay::new(ecg.clone(), ppg.clone(), &options)?;
-        Ok(Self { ecg, ppg, options, worn: 0, replay })
+    pub fn new(patient: Patient) -> Result<Self, ReplayError> {
+        let monitor = monitor(&patient)?;
+        let mut wearer = Self { patient, monitor };
+        wearer.settle();
+        Ok(wearer)
     }
 
-    /// The same patient `seconds` later, and so after every [`Self::set_scenario`]: as if the device had been on for so
-    /// long.
+    fn settle(&mut self) {
+        (0..self.patient.unsettled()).map(|_| self.next_second()).for_each(drop);
+    }
+
+    /// The patient.
     #[must_use]
-    pub fn worn_for(mut self, seconds: u32) -> Self {
-        self.worn = seconds;
-        self.pass(seconds);
-        self
+    pub const fn patient(&self) -> &Patient {
+        &self.patient
     }
 
-    fn pass(&mut self, seconds: u32) {
-        (0..seconds).map_while(|_| self.replay.next()).for_each(drop);
-    }
-
-    /// The scenario that runs.
-    #[must_use]
-    pub const fn scenario(&self) -> Scenario {
-        self.options.scenario
-    }
-
-    /// Starts a scenario from its first second, or as many later as the device was [worn](Self::worn_for). The signal
-    /// processing starts anew, as after putting the device on.
+    /// Starts a scenario from its first second, or as many later as the device was worn. The signal processing starts
+    /// anew, as after putting the device on.
     ///
     /// # Errors
     /// [`ReplayError`]; the running scenario then goes on.
     pub fn set_scenario(&mut self, scenario: Scenario) -> Result<(), ReplayError> {
-        let options = ReplayOptions { scenario, ..self.options.clone() };
-        self.replay = Replay::new(self.ecg.clone(), self.ppg.clone(), &options)?;
-        self.options = options;
-        self.pass(self.worn);
+        self.patient.set_scenario(scenario)?;
+        self.monitor = monitor(&self.patient)?;
+        self.settle();
         Ok(())
     }
 
-    /// The next second. A repeating replay has no last one.
-    pub fn next_second(&mut self) -> Option<Step> {
-        self.replay.next()
+    /// Something is done to the patient now.
+    pub fn act(&mut self, body: Body) {
+        self.patient.act(body);
     }
+
+    /// The next second, and what the scenario does to everything else than the patient.
+    pub fn next_second(&mut self) -> (Vec<Act>, Step) {
+        let Second { acts, signals } = self.patient.next_second();
+        self.monitor.set_electrodes(signals.electrodes);
+        let Signals { second, ecg, light, acceleration, temperatures, .. } = signals;
+        let until = |at: usize| at * acceleration.len() / light.len();
+        for (at, [red, infrared]) in light.iter().enumerate() {
+            for Acceleration { x, y, z } in acceleration.get(until(at)..until(at + 1)).unwrap_or_default() {
+                self.monitor.push_acceleration([*x, *y, *z].map(i32::from));
+            }
+            self.monitor.push_ppg(*red, *infrared);
+        }
+        for sample in &ecg {
+            self.monitor.push_ecg(*sample);
+        }
+        let step = Step {
+            second,
+            readings: self.monitor.readings(),
+            temperatures,
+            acceleration: acceleration.last().copied().unwrap_or_default(),
+            raw_ecg: ecg,
+            raw_pulse: light.into_iter().map(|[_, infrared]| infrared).collect(),
+        };
+        (acts, step)
+    }
+}
+
+fn monitor(patient: &Patient) -> Result<Box<Monitor>, ReplayError> {
+    let [ecg_hz, ppg_hz] = patient.rates_hz();
+    let rates = SampleRates { ecg_hz, ppg_hz, ..SampleRates::default() };
+    Ok(Box::new(Monitor::new(rates, Calibration::V1)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wearer(scenario: &str, worn: u32) -> Wearer {
+        let scenario = Scenario::load(scenario).unwrap();
+        Wearer::new(Patient::new(None, scenario, Some(3)).unwrap().worn_for(worn)).unwrap()
+    }
 
     fn of(quantities: &[Quantity], known: KnownQuantity) -> Quantity {
         let found = quantities.iter().find(|quantity| quantity.code == known.code).unwrap();
@@ -195,8 +237,8 @@ mod tests {
 
     #[test]
     fn a_settled_second_has_every_quantity_in_its_unit() {
-        let mut patient = Patient::new(None, Scenario::Normal, 3).unwrap();
-        let seconds = std::iter::from_fn(|| patient.next_second()).take(120).map(|step| quantities(&step));
+        let mut wearer = wearer("normal", 0);
+        let seconds = (0..120).map(|_| quantities(&wearer.next_second().1));
         let is_settled = |all: &Vec<Quantity>| {
             let vital = [KnownQuantity::HEART_RATE, KnownQuantity::PULSE_RATE, KnownQuantity::SPO2];
             vital.into_iter().all(|known| of(all, known).reading.is_ok())
@@ -218,19 +260,20 @@ mod tests {
 
     #[test]
     fn a_device_worn_for_a_while_continues_where_it_would_be() {
-        let mut from_start = Patient::new(None, Scenario::Desaturation, 3).unwrap();
-        let late = std::iter::from_fn(|| from_start.next_second()).nth(75).unwrap();
-        let mut worn = Patient::new(None, Scenario::Normal, 3).unwrap().worn_for(75);
-        assert_eq!(worn.next_second().map(|step| step.second), Some(75));
-        worn.set_scenario(Scenario::Desaturation).unwrap();
-        assert_eq!(worn.next_second(), Some(late));
+        let mut from_start = wearer("desaturation", 0);
+        let late = (0..=75).map(|_| from_start.next_second()).last();
+        let mut worn = wearer("normal", 75);
+        assert_eq!(worn.next_second().1.second, 75);
+        worn.set_scenario(Scenario::load("desaturation").unwrap()).unwrap();
+        assert_eq!(Some(worn.next_second()), late);
     }
 
     #[test]
     fn what_was_not_measured_says_why() {
-        let mut patient = Patient::new(None, Scenario::FingerOff, 3).unwrap();
-        let first = quantities(&patient.next_second().unwrap());
-        let uncovered = quantities(&std::iter::from_fn(|| patient.next_second()).nth(39).unwrap());
+        let mut wearer = wearer("finger-off", 0);
+        let first = quantities(&wearer.next_second().1);
+        (0..39).for_each(|_| drop(wearer.next_second()));
+        let uncovered = quantities(&wearer.next_second().1);
         for known in [KnownQuantity::HEART_RATE, KnownQuantity::PULSE_RATE, KnownQuantity::SPO2] {
             assert_eq!(of(&first, known).reading, Err(Reason::SETTLING));
         }

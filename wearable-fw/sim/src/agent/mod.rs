@@ -33,14 +33,17 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use self::state::{DeviceCommand, DeviceEvent, DeviceState, LinkState};
+pub use self::state::{DeviceEvent, DeviceState, LinkState};
 use crate::{
+    act::Act,
     clock::DeviceClock,
     journal::{Journal, JournalError},
     keys::{self, Keys, KeysError},
     outbox::{Outbox, OutboxError},
-    recording::{Recording, ReplayError, Scenario},
-    sampling::Patient,
+    patient::Patient,
+    recording::{Recording, ReplayError},
+    sampling::Wearer,
+    scenario::Scenario,
 };
 
 /// Six hours at one sample a second.
@@ -102,8 +105,8 @@ pub struct DeviceConfig {
     pub recording: Option<Recording>,
     /// What happens to the simulated patient.
     pub scenario: Scenario,
-    /// Which simulated patient.
-    pub seed: u64,
+    /// Which simulated patient, unless the scenario's is right.
+    pub seed: Option<u64>,
     /// Seconds that the patient has worn it when a scenario starts: the signal processing has settled and the scenario
     /// is so far along. None of them is sent.
     pub worn: u32,
@@ -120,15 +123,15 @@ pub struct DeviceConfig {
 impl DeviceConfig {
     /// The usual device, not paired.
     #[must_use]
-    pub const fn new(name: WearableName, gateway: String, data_dir: PathBuf) -> Self {
+    pub fn new(name: WearableName, gateway: String, data_dir: PathBuf) -> Self {
         Self {
             name,
             gateway,
             data_dir,
             pairing: None,
             recording: None,
-            scenario: Scenario::Normal,
-            seed: 1,
+            scenario: Scenario::default(),
+            seed: None,
             worn: 0,
             speed: Speed::REAL,
             samples: None,
@@ -226,7 +229,7 @@ pub struct Device {
     /// How things stand now.
     pub state: watch::Receiver<DeviceState>,
     /// What its person wants. The device ends when nobody holds this any more.
-    pub commands: mpsc::Sender<DeviceCommand>,
+    pub commands: mpsc::Sender<Act>,
     /// Ends when the device ends.
     pub task: JoinHandle<Result<Ended, DeviceError>>,
 }
@@ -237,6 +240,8 @@ pub struct Device {
 /// [`DeviceError`]: a folder that cannot be used, a recording that does not fit, or no pairing.
 pub fn start(config: DeviceConfig) -> Result<Device, DeviceError> {
     let patient = Patient::new(config.recording, config.scenario, config.seed)?.worn_for(config.worn);
+    let scenario = patient.scenario().name.clone();
+    let wearer = Wearer::new(patient)?;
     let dir = DataDir::open(&config.data_dir)?;
     let is_new = dir.is_new();
     let keys = Keys::open(&dir)?;
@@ -248,7 +253,7 @@ pub fn start(config: DeviceConfig) -> Result<Device, DeviceError> {
     let (events, receiver) = mpsc::channel(EVENTS);
     let (commands, orders) = mpsc::channel(COMMANDS);
     let id = keys.device();
-    let state = DeviceState::new(config.name.clone(), id, config.scenario, config.speed);
+    let state = DeviceState::new(config.name.clone(), id, scenario, config.speed);
     let (publisher, state) = watch::channel(state);
     let settings = run::Settings {
         name: config.name,
@@ -260,7 +265,7 @@ pub fn start(config: DeviceConfig) -> Result<Device, DeviceError> {
     let runner = run::Runner::new(
         settings,
         run::Memory { keys, pinned, outbox: Outbox::new(journal, uplink), next: recovery.next },
-        patient,
+        wearer,
         run::Wires { events, missed: 0, state: publisher },
         DeviceClock::start(),
     );

@@ -30,18 +30,18 @@ use tokio::{
 use wearable_core::uplink::Gap;
 
 use super::{
-    DeviceCommand, DeviceError, DeviceEvent, DeviceState, Ended, FIRMWARE, LinkState, PAIRING_LIMIT, Pairing,
-    Speed,
+    DeviceError, DeviceEvent, DeviceState, Ended, FIRMWARE, LinkState, PAIRING_LIMIT, Pairing, Speed,
     link::{Arrival, Link},
     refusal,
 };
 use crate::{
+    act::{Act, Wire},
     clock::DeviceClock,
     journal::Recovery,
     keys::Keys,
     outbox::Outbox,
-    recording::{Scenario, Step},
-    sampling::{Patient, quantities},
+    sampling::{Step, Wearer, quantities},
+    scenario::Scenario,
 };
 
 /// Between two tries with a code that nobody entered at the gateway yet.
@@ -105,7 +105,7 @@ struct OpenPairing {
 pub(super) struct Runner {
     settings: Settings,
     memory: Memory,
-    patient: Patient,
+    wearer: Wearer,
     wires: Wires,
     clock: DeviceClock,
     /// Somebody refused the clock: the next login states no time, so that one with the pinned gateway can set it.
@@ -120,7 +120,7 @@ pub(super) struct Runner {
 }
 
 enum Wake {
-    Command(Option<DeviceCommand>),
+    Command(Option<Act>),
     Network(Arrival),
     SampleDue,
 }
@@ -129,7 +129,7 @@ impl Runner {
     pub(super) fn new(
         settings: Settings,
         memory: Memory,
-        patient: Patient,
+        wearer: Wearer,
         wires: Wires,
         clock: DeviceClock,
     ) -> Self {
@@ -138,7 +138,7 @@ impl Runner {
         Self {
             settings,
             memory,
-            patient,
+            wearer,
             wires,
             clock,
             clock_doubted: false,
@@ -156,7 +156,7 @@ impl Runner {
         mut self,
         pairing: Option<Pairing>,
         recovery: Recovery,
-        mut commands: mpsc::Receiver<DeviceCommand>,
+        mut commands: mpsc::Receiver<Act>,
     ) -> Result<Ended, DeviceError> {
         self.report(recovery);
         self.pairing = pairing.map(|pairing| self.open_pairing(pairing));
@@ -178,19 +178,11 @@ impl Runner {
                 () = sample_due(ticks.as_mut()), if may_sample => Wake::SampleDue,
             };
             let done = match wake {
-                Wake::Command(Some(DeviceCommand::SetScenario(scenario))) => self.set_scenario(scenario),
-                Wake::Command(Some(DeviceCommand::Network(on))) => {
-                    self.set_network(on);
-                    Ok(())
-                }
-                Wake::Command(Some(DeviceCommand::Retry)) => {
-                    self.retry();
-                    Ok(())
-                }
-                Wake::Command(Some(DeviceCommand::Stop) | None) => {
+                Wake::Command(Some(Act::Stop) | None) => {
                     self.end().await?;
                     return Ok(Ended::Stopped);
                 }
+                Wake::Command(Some(act)) => self.act(act),
                 Wake::Network(arrival) => self.handle(arrival).await,
                 Wake::SampleDue => {
                     self.sample().await;
@@ -227,9 +219,20 @@ impl Runner {
         Ok(self.memory.outbox.close().await?)
     }
 
-    fn set_scenario(&mut self, scenario: Scenario) -> Result<(), DeviceError> {
-        self.patient.set_scenario(scenario)?;
-        self.wires.show(|state| state.scenario = scenario);
+    fn act(&mut self, act: Act) -> Result<(), DeviceError> {
+        match act {
+            Act::Body(body) => self.wearer.act(body),
+            Act::Scenario(name) => match Scenario::named(&name) {
+                Ok(scenario) => {
+                    self.wearer.set_scenario(scenario)?;
+                    self.wires.show(|state| state.scenario = name);
+                }
+                Err(error) => self.wires.tell(DeviceEvent::Refused(error.to_string())),
+            },
+            Act::Wire(Wire::Network(on)) => self.set_network(on),
+            Act::Retry => self.retry(),
+            _ => {}
+        }
         Ok(())
     }
 
@@ -261,7 +264,13 @@ impl Runner {
     }
 
     async fn sample(&mut self) {
-        let Some(step) = self.patient.next_second() else { return };
+        let (acts, step) = self.wearer.next_second();
+        for act in acts {
+            // Recordings that went well once go well again.
+            if let Err(error) = self.act(act) {
+                tracing::error!(%error, "the scenario stopped");
+            }
+        }
         let since_boot_ms = self.clock.since_boot_ms();
         let seq = self.memory.next;
         let sample = Sample {

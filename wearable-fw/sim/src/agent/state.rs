@@ -9,7 +9,7 @@ use protocol::{
 use wearable_core::uplink::Gap;
 
 use super::Speed;
-use crate::recording::{Scenario, Step};
+use crate::{act::Name, sampling::Step};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub struct DeviceState {
     /// Whether its person lets it use the network.
     pub network: bool,
     /// What happens to the simulated patient.
-    pub scenario: Scenario,
+    pub scenario: Name,
     /// How fast record time passes.
     pub speed: Speed,
     /// The code to enter at the gateway, while one is open.
@@ -122,7 +122,7 @@ pub struct DeviceState {
 }
 
 impl DeviceState {
-    pub(crate) const fn new(name: WearableName, id: DeviceId, scenario: Scenario, speed: Speed) -> Self {
+    pub(crate) const fn new(name: WearableName, id: DeviceId, scenario: Name, speed: Speed) -> Self {
         Self {
             name,
             id,
@@ -148,17 +148,4 @@ impl DeviceState {
         self.trace.drain(..self.trace.len().saturating_sub(TRACE));
         self.step = Some(step);
     }
-}
-
-/// What a device is told to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceCommand {
-    /// Another thing happens to the patient.
-    SetScenario(Scenario),
-    /// The network goes away, or comes back.
-    Network(bool),
-    /// The next try is now.
-    Retry,
-    /// End.
-    Stop,
 }

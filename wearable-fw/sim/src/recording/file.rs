@@ -185,12 +185,17 @@ impl Recording {
         self.samples.iter().map(|raw| (i32::from(*raw) - i32::from(self.zero)) * self.step)
     }
 
-    /// Physical values of second `second`, empty past the end.
-    pub(super) fn second(&self, second: u32) -> impl Iterator<Item = i32> + Clone {
-        let rate = usize::from(self.rate_hz);
-        let start = usize::try_from(second).unwrap_or(usize::MAX).saturating_mul(rate);
-        let block = self.samples.get(start..).and_then(|rest| rest.get(..rate)).unwrap_or_default();
-        block.iter().map(|raw| (i32::from(*raw) - i32::from(self.zero)) * self.step)
+    /// Mean of all physical values.
+    pub(super) fn mean(&self) -> i32 {
+        let (sum, count) =
+            self.values().fold((0_i64, 0), |(sum, count), value| (sum + i64::from(value), count + 1));
+        i32::try_from(sum / count.max(1)).unwrap_or(0)
+    }
+
+    /// The physical value at a place, 0 past the end.
+    pub(super) fn value(&self, place: u64) -> i32 {
+        let raw = usize::try_from(place).ok().and_then(|place| self.samples.get(place));
+        raw.map_or(0, |raw| (i32::from(*raw) - i32::from(self.zero)) * self.step)
     }
 }
 
@@ -287,8 +292,7 @@ mod tests {
         let recording = Recording::parse(&file(GOOD, 500)).unwrap();
         assert_eq!(recording.values().take(3).collect::<Vec<_>>(), [-6, -4, -2]);
         assert_eq!((recording.seconds(), recording.rate_hz(), recording.kind()), (10, 50, Kind::Ppg));
-        assert_eq!(recording.second(9).last(), Some((499 - 3) * 2));
-        assert_eq!(recording.second(10).count() + recording.second(u32::MAX).count(), 0);
+        assert_eq!((recording.value(499), recording.value(500), recording.value(u64::MAX)), (992, 0, 0));
     }
 
     #[test]

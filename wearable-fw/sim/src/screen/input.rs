@@ -3,13 +3,13 @@
 use host::terminal::Input;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::{agent::DeviceCommand, recording::Scenario};
+use crate::act::{Act, Name, Wire};
 
 /// What its person wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
     /// This of the device.
-    Command(DeviceCommand),
+    Command(Act),
     /// A key without a meaning, and what to say about it.
     Wrong(String),
     /// Nothing but perhaps a fresh picture.
@@ -23,20 +23,20 @@ pub fn wish_of(input: &Input, network: bool) -> Wish {
     let KeyCode::Char(letter) = code else { return wrong(&format!("{code}")) };
     if modifiers.contains(KeyModifiers::CONTROL) {
         return if matches!(letter, 'c' | 'd') {
-            Wish::Command(DeviceCommand::Stop)
+            Wish::Command(Act::Stop)
         } else {
             wrong(&format!("Ctrl-{letter}"))
         };
     }
     Wish::Command(match letter.to_ascii_lowercase() {
-        'n' => DeviceCommand::SetScenario(Scenario::Normal),
-        'd' => DeviceCommand::SetScenario(Scenario::Desaturation),
-        'f' => DeviceCommand::SetScenario(Scenario::Fever),
-        'm' => DeviceCommand::SetScenario(Scenario::Motion),
-        'x' => DeviceCommand::SetScenario(Scenario::FingerOff),
-        'o' => DeviceCommand::Network(!network),
-        'r' => DeviceCommand::Retry,
-        'q' => DeviceCommand::Stop,
+        'n' => Act::Scenario(Name::of("normal")),
+        'd' => Act::Scenario(Name::of("desaturation")),
+        'f' => Act::Scenario(Name::of("fever")),
+        'm' => Act::Scenario(Name::of("motion")),
+        'x' => Act::Scenario(Name::of("finger-off")),
+        'o' => Act::Wire(Wire::Network(!network)),
+        'r' => Act::Retry,
+        'q' => Act::Stop,
         _ => return wrong(&letter.to_string()),
     })
 }
@@ -59,20 +59,12 @@ mod tests {
             Wish::Command(command) => command,
             other => panic!("{letter}: {other:?}"),
         });
-        let scenarios = [
-            Scenario::Normal,
-            Scenario::Desaturation,
-            Scenario::Fever,
-            Scenario::Motion,
-            Scenario::FingerOff,
-        ];
-        let expected = scenarios
-            .map(DeviceCommand::SetScenario)
-            .into_iter()
-            .chain([DeviceCommand::Retry, DeviceCommand::Stop]);
+        let scenarios = ["normal", "desaturation", "fever", "motion", "finger-off"];
+        let expected =
+            scenarios.map(|name| Act::Scenario(Name::of(name))).into_iter().chain([Act::Retry, Act::Stop]);
         assert!(commands.eq(expected));
         for network in [true, false] {
-            assert_eq!(wish_of(&key('O'), network), Wish::Command(DeviceCommand::Network(!network)));
+            assert_eq!(wish_of(&key('O'), network), Wish::Command(Act::Wire(Wire::Network(!network))));
         }
     }
 
@@ -88,6 +80,6 @@ mod tests {
     #[test]
     fn control_c_ends_the_device() {
         let interrupt = Input::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
-        assert_eq!(wish_of(&interrupt, true), Wish::Command(DeviceCommand::Stop));
+        assert_eq!(wish_of(&interrupt, true), Wish::Command(Act::Stop));
     }
 }

@@ -16,7 +16,8 @@ pub use self::{
     view::{Screen, draw},
 };
 use crate::{
-    agent::{Device, DeviceCommand, DeviceError, DeviceEvent, DeviceState, Ended},
+    act::Act,
+    agent::{Device, DeviceError, DeviceEvent, DeviceState, Ended},
     headless,
 };
 
@@ -54,7 +55,7 @@ async fn run(mut device: Device, mut page: Page) -> anyhow::Result<Result<Ended,
                 None => events_open = false,
             },
             key = keys.recv(), if !stopping => match key.map(|key| wish_of(&key, network)) {
-                Some(Wish::Command(DeviceCommand::Stop)) | None => stopping = true,
+                Some(Wish::Command(Act::Stop)) | None => stopping = true,
                 Some(Wish::Command(command)) => {
                     message.clear();
                     device.commands.send(command).await.ok();
@@ -66,7 +67,7 @@ async fn run(mut device: Device, mut page: Page) -> anyhow::Result<Result<Ended,
         }
         if stopping {
             message = format!("stopping; {} samples taken are kept", taken.0);
-            device.commands.send(DeviceCommand::Stop).await.ok();
+            device.commands.send(Act::Stop).await.ok();
         }
     }
 }

@@ -17,7 +17,6 @@ use ratatui::{
 use super::trace::trace;
 use crate::{
     agent::{DeviceState, LinkState},
-    recording::Scenario,
     sampling::quantities,
 };
 
@@ -76,7 +75,7 @@ impl Screen {
         }
         lines.push(Line::from(format!(
             "scenario  {} (starts anew when chosen)   battery {} % (simulated)",
-            scenario_in_words(state.scenario),
+            state.scenario.as_str(),
             state.battery
         )));
         if let Some(code) = state.code {
@@ -177,16 +176,6 @@ fn in_words(reason: Reason) -> String {
     }
 }
 
-const fn scenario_in_words(scenario: Scenario) -> &'static str {
-    match scenario {
-        Scenario::Normal => "normal",
-        Scenario::Desaturation => "desaturation",
-        Scenario::Fever => "fever",
-        Scenario::Motion => "motion",
-        Scenario::FingerOff => "finger off",
-    }
-}
-
 fn link_in_words(link: &LinkState) -> (String, Color) {
     match link {
         LinkState::Off => ("network switched off; samples are kept".into(), Color::Yellow),
@@ -208,18 +197,19 @@ mod tests {
     use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 
     use super::*;
-    use crate::{agent::Speed, recording::Recording, sampling::Patient};
+    use crate::{agent::Speed, patient::Patient, recording::Recording, sampling::Wearer, scenario::Scenario};
 
-    fn screen(scenario: Scenario, seconds: usize) -> Screen {
-        let mut patient = Patient::new(None, scenario, 3).unwrap();
+    fn screen(scenario: &str, seconds: usize) -> Screen {
+        let scenario = Scenario::load(scenario).unwrap();
+        let mut wearer = Wearer::new(Patient::new(None, scenario.clone(), Some(3)).unwrap()).unwrap();
         let name = "W001".parse().unwrap();
         let mut state = DeviceState {
             taken: Seq(120),
             acknowledged: Seq(118),
             waiting: 2,
-            ..DeviceState::new(name, DeviceId::from_random([5; 16]), scenario, Speed::REAL)
+            ..DeviceState::new(name, DeviceId::from_random([5; 16]), scenario.name, Speed::REAL)
         };
-        std::iter::from_fn(|| patient.next_second()).take(seconds).for_each(|step| state.pass(step));
+        (0..seconds).for_each(|_| state.pass(wearer.next_second().1));
         Screen { state, message: String::new(), colours: true }
     }
 
@@ -234,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_settled_second_shows_numbers_with_units_and_quality() {
-        let mut screen = screen(Scenario::Normal, 60);
+        let mut screen = screen("normal", 60);
         screen.state.link = LinkState::Online { doctor: "D001".parse().unwrap() };
         let (text, _) = drawn(&screen, 90, 24);
         for expected in [
@@ -254,16 +244,16 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_two_dashes_and_the_reason() {
-        let (text, _) = drawn(&screen(Scenario::FingerOff, 36), 90, 24);
+        let (text, _) = drawn(&screen("finger-off", 36), 90, 24);
         let line = text.lines().find(|line| line.contains("SpO2")).unwrap();
         assert!(line.contains("--") && line.contains("finger off"), "{line}");
-        let (text, _) = drawn(&screen(Scenario::Normal, 1), 90, 24);
+        let (text, _) = drawn(&screen("normal", 1), 90, 24);
         assert!(text.lines().any(|line| line.contains("heart rate") && line.contains("settling")), "{text}");
     }
 
     #[test]
     fn the_last_400_samples_of_the_ecg_are_a_curve_where_there_is_room() {
-        let screen = screen(Scenario::Normal, 3);
+        let screen = screen("normal", 3);
         let shown: Vec<i32> = Recording::shipped_ecg().unwrap().values().collect();
         let at = shown.windows(400).position(|part| part == screen.state.trace);
         assert!(at.is_some(), "400 samples in a row of the record");
@@ -283,7 +273,7 @@ mod tests {
 
     #[test]
     fn trouble_is_said_in_words() {
-        let mut screen = screen(Scenario::Normal, 1);
+        let mut screen = screen("normal", 1);
         screen.state.link =
             LinkState::Waiting { reason: "no gateway there".into(), wait: Duration::from_secs(4) };
         screen.state.lost = 64;
@@ -304,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_refusal_stands_whole_beside_the_numbers() {
-        let mut screen = screen(Scenario::Normal, 60);
+        let mut screen = screen("normal", 60);
         let sentence = "This is NOT the gateway that you paired with. Nothing was sent. ".repeat(3);
         screen.state.refusal = Some(sentence.trim_end().into());
         screen.state.link = LinkState::Waiting { reason: "refused".into(), wait: Duration::from_secs(60) };
@@ -327,7 +317,7 @@ mod tests {
 
     #[test]
     fn without_colours_there_are_none() {
-        let mut screen = screen(Scenario::Normal, 60);
+        let mut screen = screen("normal", 60);
         screen.colours = false;
         let (_, buffer) = drawn(&screen, 90, 24);
         assert!(buffer.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
@@ -336,7 +326,7 @@ mod tests {
     #[test]
     fn a_tiny_terminal_is_no_reason_to_panic() {
         for (width, height) in [(1, 1), (5, 3), (20, 8)] {
-            drawn(&screen(Scenario::Normal, 3), width, height);
+            drawn(&screen("normal", 3), width, height);
         }
     }
 }

@@ -5,9 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use protocol::{
     error::Fault, id::Seq, opcode::Opcode, pairing::code::PairingCode, time::UnixMillis, vitals::Sample,
 };
-use wearable::agent::{
-    self, Device, DeviceCommand, DeviceConfig, DeviceError, DeviceEvent, Ended, Pairing, Speed,
-};
+use wearable::act::{Act, Wire};
+use wearable::agent::{self, Device, DeviceConfig, DeviceError, DeviceEvent, Ended, Pairing, Speed};
 
 use crate::ward::{Answer, Forged, Overheard, PATIENCE, Ward};
 
@@ -83,7 +82,7 @@ fn clock_fault() -> Fault {
 }
 
 async fn stop(device: Device) {
-    device.commands.send(DeviceCommand::Stop).await.unwrap();
+    device.commands.send(Act::Stop).await.unwrap();
     assert_eq!(ended(device).await.unwrap(), Ended::Stopped);
 }
 
@@ -200,9 +199,9 @@ async fn samples_taken_without_a_gateway_arrive_when_there_is_one() {
     let mut device = home.restart(&ward, None);
     // The ticket came before the first acknowledgement.
     event(&mut device, |event| matches!(event, DeviceEvent::Acknowledged(_)).then_some(())).await;
-    device.commands.send(DeviceCommand::Network(false)).await.unwrap();
+    device.commands.send(Act::Wire(Wire::Network(false))).await.unwrap();
     let offline = device.state.wait_for(|state| !state.network && state.waiting >= 256).await.unwrap().taken;
-    device.commands.send(DeviceCommand::Network(true)).await.unwrap();
+    device.commands.send(Act::Wire(Wire::Network(true))).await.unwrap();
     assert!(event(&mut device, resumed).await);
     ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > offline)).await;
     stop(device).await;
@@ -252,7 +251,7 @@ async fn another_gateway_at_the_address_is_sent_nothing_and_ends_nothing() {
     other.close().await;
 
     let mut ward = Ward::reopen_at(address, own).await;
-    device.commands.send(DeviceCommand::Retry).await.unwrap();
+    device.commands.send(Act::Retry).await.unwrap();
     event(&mut device, resumed).await;
     assert_eq!(device.state.borrow().refusal, None);
     ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > state.taken)).await;
@@ -316,7 +315,7 @@ async fn a_forged_refusal_of_the_clock_takes_no_time_away() {
     let said = event(&mut device, refused).await;
     assert!(said.contains("1970-01-01 00:00:00 UTC") && said.contains("30 s are allowed"), "{said}");
     let taken = device.state.wait_for(|state| state.waiting >= 256).await.unwrap().taken;
-    device.commands.send(DeviceCommand::Retry).await.unwrap();
+    device.commands.send(Act::Retry).await.unwrap();
     assert!(!event(&mut device, resumed).await, "the ticket was spent on the forger");
     ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > taken)).await;
     stop(device).await;
@@ -341,7 +340,7 @@ async fn a_gateway_whose_clock_was_set_teaches_the_device_at_the_next_login() {
     let said = event(&mut device, refused).await;
     assert!(said.contains("differ by"), "{said}");
     device.state.wait_for(|state| state.waiting >= 256).await.unwrap();
-    device.commands.send(DeviceCommand::Retry).await.unwrap();
+    device.commands.send(Act::Retry).await.unwrap();
     event(&mut device, resumed).await;
     let now = host::Clock::start().now().wall + hour;
     let is_set = |sample: &Sample| sample.taken.wall.is_some_and(|wall| wall.abs_diff(now) < PATIENCE);
@@ -376,7 +375,7 @@ async fn a_full_store_drops_the_oldest_and_reports_it() {
     let gap = gap.await;
     assert_eq!((gap.first, gap.last, gap.samples), (Seq(2), Seq(26), 25));
     device.state.wait_for(|state| state.lost >= 25).await.unwrap();
-    device.commands.send(DeviceCommand::Stop).await.unwrap();
+    device.commands.send(Act::Stop).await.unwrap();
     assert_eq!(ended(device).await.unwrap(), Ended::Stopped);
 }
 
