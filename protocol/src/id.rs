@@ -27,17 +27,20 @@ macro_rules! text_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// Whether it is such an id.
+            #[must_use]
+            pub fn is_valid(text: &str) -> bool {
+                let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+                let dots_only = text.chars().all(|c| c == '.');
+                !dots_only && text.len() <= MAX_TEXT_ID && text.chars().all(allowed)
+            }
         }
 
         impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-                let dots_only = text.chars().all(|c| c == '.');
-                if dots_only || text.len() > MAX_TEXT_ID || !text.chars().all(allowed) {
-                    return Err(InvalidId);
-                }
-                Ok(Self(text.to_string()))
+                if Self::is_valid(text) { Ok(Self(text.to_string())) } else { Err(InvalidId) }
             }
         }
 
@@ -72,6 +75,10 @@ text_id! {
 text_id! {
     /// The name that a person gave to a wearable.
     WearableName
+}
+text_id! {
+    /// A kind of hardware that firmware is made for, such as `lm3s6965`.
+    HardwareId
 }
 
 macro_rules! byte_id {
