@@ -15,4 +15,6 @@ pub mod config;
 pub mod dsp;
 pub mod flash;
 #[cfg(feature = "link")]
+pub mod update;
+#[cfg(feature = "link")]
 pub mod uplink;
