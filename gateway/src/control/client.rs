@@ -6,28 +6,19 @@ use std::{
 };
 
 use host::{
+    control::Caller,
     datadir,
     exit::{Exit, Stop},
 };
 use protocol::id::DoctorId;
 use serde::de::DeserializeOwned;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
-};
 
-use super::{Reply, Request, SocketPath};
+use super::Request;
 use crate::ward::event::WardEvent;
 
 /// A connection to a running gateway.
 #[derive(Debug)]
-pub struct Client {
-    lines: Lines<BufReader<OwnedReadHalf>>,
-    writer: OwnedWriteHalf,
-}
+pub struct Client(Caller);
 
 /// Which gateway a verb means.
 #[derive(Debug, Clone, Default)]
@@ -81,9 +72,7 @@ impl Client {
     /// # Errors
     /// The socket's; mostly that nobody listens.
     pub async fn connect(data_dir: &Path) -> io::Result<Self> {
-        let socket = SocketPath::in_folder(data_dir)?;
-        let (reader, writer) = UnixStream::connect(socket.path()).await?.into_split();
-        Ok(Self { lines: BufReader::new(reader).lines(), writer })
+        Ok(Self(Caller::connect("gateway", data_dir).await?))
     }
 
     /// Asks for something and waits for the answer.
@@ -91,18 +80,7 @@ impl Client {
     /// # Errors
     /// A [`Stop`] with the exit code that the gateway gave, or [`Exit::Unavailable`] if it went away.
     pub async fn request<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Stop> {
-        let went_away =
-            |error: io::Error| Stop::new(Exit::Unavailable, format!("the gateway went away: {error}"));
-        self.send(request).await.map_err(went_away)?;
-        let line = self.lines.next_line().await.map_err(went_away)?;
-        let line = line.ok_or_else(|| went_away(io::ErrorKind::UnexpectedEof.into()))?;
-        let misunderstood = |error: serde_json::Error| {
-            Stop::new(Exit::Failed, format!("the gateway is of another version than this program: {error}"))
-        };
-        match serde_json::from_str(&line).map_err(misunderstood)? {
-            Reply::Done(value) => serde_json::from_value(value).map_err(misunderstood),
-            Reply::Refused { exit, message } => Err(Stop::new(Exit::from_code(exit), message)),
-        }
+        self.0.request(request).await
     }
 
     /// Turns into a stream of events.
@@ -110,31 +88,18 @@ impl Client {
     /// # Errors
     /// The socket's.
     pub async fn watch(mut self) -> io::Result<Watch> {
-        self.send(&Request::Watch {}).await?;
-        Ok(Watch { client: self })
-    }
-
-    async fn send(&mut self, request: &Request) -> io::Result<()> {
-        let mut line = serde_json::to_vec(request)?;
-        line.push(b'\n');
-        self.writer.write_all(&line).await
+        self.0.send(&Request::Watch {}).await?;
+        Ok(Watch(self.0))
     }
 }
 
 /// Events of a running gateway.
 #[derive(Debug)]
-pub struct Watch {
-    client: Client,
-}
+pub struct Watch(Caller);
 
 impl Watch {
     /// The next event; `None` when the gateway went away. May be cancelled.
     pub async fn next(&mut self) -> Option<WardEvent> {
-        loop {
-            let line = self.client.lines.next_line().await.ok().flatten()?;
-            if let Ok(event) = serde_json::from_str(&line) {
-                return Some(event);
-            }
-        }
+        self.0.next_event().await
     }
 }

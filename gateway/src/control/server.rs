@@ -1,141 +1,72 @@
 //! The gateway's end of the control socket.
 
-use std::{fs, io, os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use host::exit::{Exit, Stop};
+use host::{
+    control::{ControlSocket, Desk},
+    exit::{Exit, Stop},
+};
 use protocol::{credential::ClientKind, pairing::code::PairingCode};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{UnixListener, UnixStream, unix::UCred},
-    sync::broadcast::error::RecvError,
-    task::JoinSet,
-};
+use tokio::{net::unix::UCred, sync::broadcast};
 
-use super::{Reply, Request, SocketPath};
+use super::Request;
 use crate::{
     app::Facts,
     ward::{
         Ward,
         alerts::{AlertError, AlertRequest},
+        event::WardEvent,
         people::{Invitation, PeopleError},
     },
 };
 
-/// Longest request, in bytes.
-const MAX_REQUEST: u64 = 64 * 1024;
-
-/// The bound socket; removed when dropped.
+/// The bound socket and who answers there.
 #[derive(Debug)]
 pub struct Server {
-    listener: UnixListener,
-    socket: SocketPath,
-    own_uid: u32,
+    socket: ControlSocket,
+    counter: Arc<Counter>,
+}
+
+#[derive(Debug)]
+struct Counter {
     ward: Arc<Ward>,
     facts: Facts,
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        fs::remove_file(self.socket.path()).ok();
-    }
-}
-
 impl Server {
-    /// Binds the socket of a data folder whose lock the caller holds: a socket that lies there is stale.
+    /// Binds the socket of a data folder whose lock the caller holds.
     ///
     /// # Errors
     /// A [`Stop`] naming the path.
     pub fn bind(data_dir: &Path, ward: Arc<Ward>, facts: Facts) -> Result<Self, Stop> {
-        let bound = (|| {
-            let socket = SocketPath::in_folder(data_dir)?;
-            match fs::remove_file(socket.path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let listener = UnixListener::bind(socket.path())?;
-            Ok((listener, socket, fs::metadata(data_dir)?.uid()))
-        })();
-        match bound {
-            Ok((listener, socket, own_uid)) => Ok(Self { listener, socket, own_uid, ward, facts }),
-            Err(error) => {
-                let message = format!("cannot make the control socket in {}: {error}", data_dir.display());
-                Err(Stop::new(Exit::Configuration, message))
-            }
-        }
+        Ok(Self { socket: ControlSocket::bind(data_dir)?, counter: Arc::new(Counter { ward, facts }) })
     }
 
     /// Answers until this future is dropped.
     pub async fn serve(self) {
-        let server = Arc::new(self);
-        let mut callers = JoinSet::new();
-        loop {
-            tokio::select! {
-                accepted = server.listener.accept() => {
-                    match accepted {
-                        Ok((stream, _)) => {
-                            let server = Arc::clone(&server);
-                            callers.spawn(async move {
-                                if let Err(error) = server.answer(stream).await {
-                                    tracing::debug!(%error, "control connection");
-                                }
-                            });
-                        }
-                        Err(error) => {
-                            // Out of descriptors, mostly: wait until some are given back.
-                            tracing::warn!(%error, "cannot accept a control connection");
-                            tokio::time::sleep(Duration::from_millis(100)).await;
-                        }
-                    }
-                }
-                Some(_) = callers.join_next() => {}
-            }
-        }
+        self.socket.serve(self.counter).await;
+    }
+}
+
+impl Desk for Counter {
+    type Request = Request;
+    type Event = WardEvent;
+    const PROGRAM: &'static str = "gateway";
+
+    fn watches(request: &Request) -> bool {
+        matches!(request, Request::Watch {})
     }
 
-    async fn answer(&self, stream: UnixStream) -> io::Result<()> {
-        let caller = stream.peer_cred()?;
-        let (reader, mut writer) = stream.into_split();
-        if caller.uid() != self.own_uid && caller.uid() != 0 {
-            let message = "only the gateway's own user may control it".into();
-            return send(&mut writer, &Reply::Refused { exit: Exit::Failed.code(), message }).await;
-        }
-        let mut reader = BufReader::new(reader);
-        loop {
-            let mut line = String::new();
-            if (&mut reader).take(MAX_REQUEST).read_line(&mut line).await? == 0 {
-                return Ok(());
-            }
-            let reply = match serde_json::from_str(&line) {
-                Ok(Request::Watch {}) => return self.watch(&mut writer).await,
-                Ok(request) => self.carry_out(request, &caller).await.unwrap_or_else(|stop| Reply::Refused {
-                    exit: Stop::exit_of(&stop).code(),
-                    message: stop.to_string(),
-                }),
-                Err(error) => {
-                    Reply::Refused { exit: Exit::Usage.code(), message: format!("no request: {error}") }
-                }
-            };
-            send(&mut writer, &reply).await?;
-        }
+    fn subscribe(&self) -> broadcast::Receiver<WardEvent> {
+        self.ward.subscribe()
     }
 
-    async fn watch(&self, writer: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
-        let mut events = self.ward.subscribe();
-        loop {
-            match events.recv().await {
-                Ok(event) => send(writer, &event).await?,
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return Ok(()),
-            }
-        }
-    }
-
-    async fn carry_out(&self, request: Request, caller: &UCred) -> Result<Reply, Stop> {
+    async fn carry_out(&self, request: Request, caller: &UCred) -> Result<Value, Stop> {
         let ward = &self.ward;
         let by = format!("uid {} pid {}", caller.uid(), caller.pid().unwrap_or_default());
-        let value = match request {
+        match request {
             Request::Status {} => {
                 let mut status = ward.status().await.map_err(people)?;
                 status.patients_listen = self.facts.patients.to_string();
@@ -184,15 +115,8 @@ impl Server {
                 value(&ward.revoke(client_kind(&kind)?, &name, &by).await.map_err(people)?.to_string())
             }
             Request::Watch {} => Ok(Value::Null),
-        };
-        value.map(Reply::Done)
+        }
     }
-}
-
-async fn send(writer: &mut (impl AsyncWriteExt + Unpin), line: &impl Serialize) -> io::Result<()> {
-    let mut bytes = serde_json::to_vec(line)?;
-    bytes.push(b'\n');
-    writer.write_all(&bytes).await
 }
 
 fn value(from: &impl Serialize) -> Result<Value, Stop> {

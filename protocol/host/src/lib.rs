@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod command_line;
+pub mod control;
 pub mod datadir;
 pub mod drive;
 pub mod entropy;
