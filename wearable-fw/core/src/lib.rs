@@ -11,9 +11,14 @@ extern crate alloc;
 extern crate std;
 
 #[cfg(feature = "link")]
+pub mod clock;
+#[cfg(feature = "link")]
 pub mod config;
 pub mod dsp;
 pub mod flash;
+pub mod mode;
+#[cfg(feature = "link")]
+pub mod proximity;
 #[cfg(feature = "link")]
 pub mod update;
 #[cfg(feature = "link")]

@@ -1,0 +1,465 @@
+//! The whole device as one value: buttons, samples, bytes and `now` in; bytes, wishes and events out. Owns what belongs
+//! together on flash and in RAM and the rules between; opens no socket, reads no clock, drives no sensor.
+//!
+//! Whoever carries it (a loop over a UART, a task over TCP, C) calls, after each input: [`Device::poll_event`] until it is
+//! empty, [`Device::poll_link`] and obeys, [`Device::poll_transmit`] until it is empty, then sleeps until
+//! [`Device::poll_timeout`] or the next input, and calls [`Device::handle_timeout`] when that time has come.
+//!
+//! Trust: on the wearables' port anybody may answer, so what is said before a login is complete ends nothing. A refusal, or
+//! a gateway that does not prove to be the pinned one, is reported; no sample is sent, sampling goes on, the clock stays
+//! as it is and the device tries again later. Only what the pinned gateway says in a session counts. What must survive is
+//! on flash before it is said: a sample before it is sent, a binding before it is used.
+
+mod binding;
+mod controls;
+mod event;
+mod line;
+mod refusal;
+mod status;
+mod traffic;
+mod waveforms;
+mod window;
+
+use alloc::{collections::VecDeque, string::ToString, vec::Vec};
+use core::{fmt, time::Duration};
+
+use crypto::{Secret, purpose::StorageKey};
+use protocol::{
+    cadence::Settings,
+    credential::PinnedGateway,
+    error::Fault,
+    firmware::Firmware,
+    handshake::resume::Ticket,
+    id::{BootId, DeviceId, WearableName},
+    pairing::{code::PairingCode, network::NetworkCredentials},
+    time::{Monotonic, UnixMillis},
+    vitals::{Quantity, Sample, SampleTime, UnverifiedBatch, VitalsBatch},
+    waveform::Signal,
+};
+use rand_core::CryptoRng;
+use thiserror::Error;
+
+pub use self::{
+    controls::{HOLD, RESET_HOLD, RESET_QUESTION},
+    event::Event,
+    line::{LinkWish, VALIDATION_LIMIT},
+    waveforms::Track,
+    window::{CODE_INTERVAL, TRIES, WINDOW},
+};
+use self::{
+    binding::Configuration,
+    controls::{Controls, Gesture},
+    event::Events,
+    line::Line,
+    status::Status,
+    waveforms::Waveforms,
+    window::Window,
+};
+use crate::{
+    clock::{BUILD_FLOOR, DeviceClock},
+    config::{ConfigError, ConfigStore, Found},
+    flash::{Flash, Layout},
+    mode::{Input, Link, Mode, Switch},
+    proximity::Proximity,
+    uplink::ring::{Gap, Limits, Recovery, StoreError, Uplink},
+};
+
+/// What a board is, and what its maker gave it.
+#[derive(Debug)]
+pub struct Setup {
+    /// The device's identity, for life.
+    pub id: DeviceId,
+    /// What people call it.
+    pub name: WearableName,
+    /// What runs.
+    pub firmware: Firmware,
+    /// Seals the configuration; from the board's own key store, different on each device.
+    pub storage_key: Secret<StorageKey>,
+    /// Where things are on flash.
+    pub layout: Layout,
+    /// How much is in RAM.
+    pub limits: Limits,
+    /// Where the slide switch stands.
+    pub switch: Switch,
+    /// The signals that it can show.
+    pub tracks: Vec<Track>,
+    /// Between two tries after a refusal.
+    pub refused_wait: Duration,
+}
+
+/// What a start found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootReport {
+    /// This run's number.
+    pub boot: BootId,
+    /// The state that it starts in.
+    pub mode: Mode,
+    /// There was a configuration and it cannot be read: the device is unprovisioned.
+    pub configuration_damaged: bool,
+    /// What became of the stored samples.
+    pub samples: Recovery,
+}
+
+/// Why a device does not start.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BootError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The samples.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A sample that is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// What is measured before a device belongs to anybody is nobody's.
+    #[error("this wearable belongs to no gateway yet, so it keeps no samples: hold the button for 2 s to pair it")]
+    NotBound,
+    /// No gateway would take it.
+    #[error("the sample breaks a rule of the protocol: {0}. Correct the board's list of quantities")]
+    Unfit(Fault),
+    /// The flash.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A wearable.
+pub struct Device<F, P, R> {
+    flash: F,
+    proximity: P,
+    rng: R,
+    setup: Setup,
+    clock: DeviceClock,
+    boot: BootId,
+    mode: Mode,
+    store: ConfigStore<Configuration>,
+    configuration: Configuration,
+    uplink: Uplink,
+    controls: Controls,
+    window: Option<Window>,
+    line: Line,
+    /// Stays in RAM: after a reset the device logs in fully.
+    ticket: Option<Ticket>,
+    outbox: VecDeque<Vec<u8>>,
+    status: Status,
+    waveforms: Waveforms,
+    /// When the stored samples go out next, if they do not go at once.
+    upload: Option<Monotonic>,
+    sampled: Option<Monotonic>,
+    events: Events,
+}
+
+impl<F, P, R> fmt::Debug for Device<F, P, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("id", &self.setup.id).field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
+impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
+    /// Starts: reads the configuration and the stored samples. Takes up a factory reset that was cut off.
+    ///
+    /// # Errors
+    /// [`BootError`] if the flash fails or the layout does not fit it. Damaged content is no error: see [`BootReport`].
+    pub fn boot(
+        mut flash: F,
+        proximity: P,
+        mut rng: R,
+        setup: Setup,
+        now: Monotonic,
+    ) -> Result<(Self, BootReport), BootError> {
+        let (mut store, found) =
+            ConfigStore::open(&mut flash, &setup.layout.config, &setup.storage_key, setup.id)?;
+        let configuration_damaged = matches!(found, Found::Unreadable);
+        let mut configuration: Configuration = found.record().unwrap_or_default();
+        let (mut uplink, samples) = Uplink::open(&mut flash, &setup.layout, setup.limits)?;
+        if configuration.erasing {
+            uplink.erase(&mut flash)?;
+            store.erase(&mut flash)?;
+            configuration = Configuration::default();
+        }
+        let boot = BootId(rng.next_u64());
+        let mode = Mode::at_boot(configuration.bound.is_some(), configuration.pending.is_some());
+        let clock = DeviceClock::start(configuration.floor.unwrap_or(BUILD_FLOOR), now);
+        let device = Self {
+            flash,
+            proximity,
+            rng,
+            clock,
+            boot,
+            mode,
+            store,
+            configuration,
+            uplink,
+            controls: Controls::new(setup.switch),
+            window: None,
+            line: Line::new(now),
+            ticket: None,
+            outbox: VecDeque::new(),
+            status: Status::default(),
+            waveforms: Waveforms::new(&setup.tracks),
+            upload: None,
+            sampled: None,
+            events: Events::default(),
+            setup,
+        };
+        Ok((device, BootReport { boot, mode, configuration_damaged, samples }))
+    }
+
+    /// Switches off: what is not on flash is gone.
+    pub fn into_flash(self) -> F {
+        self.flash
+    }
+
+    // What a person does.
+
+    /// The button goes down or comes up.
+    pub fn button(&mut self, pressed: bool, now: Monotonic) {
+        if pressed {
+            return self.controls.press(now);
+        }
+        match self.controls.release(now) {
+            Some(Gesture::Short) => self.handle_short_press(now),
+            Some(Gesture::Held) => self.open_window(now),
+            Some(Gesture::ResetConfirmed) => self.reset(now),
+            None => {}
+        }
+    }
+
+    /// The slide switch moves.
+    pub fn slide(&mut self, switch: Switch, _now: Monotonic) {
+        self.controls.slide(switch);
+    }
+
+    /// A gateway's code, typed in or received. Taken in an open window only.
+    pub fn enter_code(&mut self, code: PairingCode, now: Monotonic) {
+        match &mut self.window {
+            Some(window) => {
+                window.enter(code);
+                self.line.try_at(now);
+            }
+            None => self.refuse(refusal::NO_WINDOW),
+        }
+    }
+
+    /// Confirms the factory reset that was asked for.
+    pub fn confirm(&mut self, now: Monotonic) {
+        if self.controls.confirm(now) { self.reset(now) } else { self.refuse(refusal::NOTHING_TO_CONFIRM) }
+    }
+
+    /// The next try is now.
+    pub fn retry(&mut self, now: Monotonic) {
+        match (self.mode, &self.configuration.pending) {
+            (Mode::Error, Some(_)) => self.validate_again(now),
+            (Mode::Error | Mode::Unprovisioned, _) => self.refuse(refusal::NOTHING_TO_RETRY),
+            _ => self.line.try_at(now),
+        }
+    }
+
+    fn handle_short_press(&mut self, now: Monotonic) {
+        if self.window.is_some() { self.fail(refusal::WINDOW_OVER, now) } else { self.retry(now) }
+    }
+
+    fn open_window(&mut self, now: Monotonic) {
+        let input = Input::Held(self.controls.switch);
+        if self.mode.next(input).is_err() {
+            let already_open = self.window.is_some();
+            return if already_open { self.show_code() } else { self.refuse(refusal::WORKING_SWITCH) };
+        }
+        if !self.proximity.is_near() {
+            return self.refuse(refusal::NOBODY_NEAR);
+        }
+        self.part(now);
+        self.window = Some(Window::open(now, &mut self.rng));
+        self.change(input);
+        self.line.try_at(now);
+        self.show_code();
+    }
+
+    fn show_code(&mut self) {
+        if let Some(window) = &self.window {
+            self.events.tell(Event::Code(window.own()));
+        }
+    }
+
+    /// Keys, bindings and samples go; the identity and the numbers of samples stay. Cut off, it goes on at the next start.
+    fn reset(&mut self, now: Monotonic) {
+        self.part(now);
+        self.window = None;
+        self.ticket = None;
+        self.configuration = Configuration { erasing: true, ..Configuration::default() };
+        self.change(Input::Reset(Switch::Configuration));
+        let erased = self.commit().map_err(BootError::from).and_then(|()| {
+            self.uplink.erase(&mut self.flash)?;
+            Ok(self.store.erase(&mut self.flash)?)
+        });
+        match erased {
+            Ok(()) => {
+                self.configuration = Configuration::default();
+                self.events.tell(Event::ResetDone);
+            }
+            Err(error) => self.events.tell(Event::Storage(error.to_string())),
+        }
+    }
+
+    // What is measured.
+
+    /// Numbers a sample, dates it by the time learnt from the gateway or not at all, and keeps it: it is on flash when this
+    /// returns. Tells what was given up for it.
+    ///
+    /// # Errors
+    /// [`RecordError`]; the sample is then not kept.
+    pub fn record(
+        &mut self,
+        quantities: Vec<Quantity>,
+        simulated: bool,
+        now: Monotonic,
+    ) -> Result<Option<Gap>, RecordError> {
+        if self.configuration.bound.is_none() {
+            return Err(RecordError::NotBound);
+        }
+        let sample = Sample {
+            seq: self.uplink.next_seq(),
+            boot: self.boot,
+            taken: self.sample_time(now),
+            simulated,
+            quantities,
+        };
+        let sample = fit(sample).map_err(RecordError::Unfit)?;
+        let gap = self.uplink.take(&mut self.flash, sample)?;
+        self.sampled = Some(now);
+        if let Some(gap) = gap {
+            self.events.tell(Event::Lost(gap));
+        }
+        self.transmit(now);
+        Ok(gap)
+    }
+
+    fn sample_time(&self, now: Monotonic) -> SampleTime {
+        self.clock.sample_time(self.clock.since_boot_ms(now))
+    }
+
+    /// Samples of a signal just taken, the last of them now. Kept only while the gateway asks for them.
+    pub fn waveform(&mut self, signal: Signal, samples: &[i32], simulated: bool, now: Monotonic) {
+        let since_boot_ms = self.clock.since_boot_ms(now);
+        self.waveforms.take(signal, samples, simulated, since_boot_ms, now);
+        self.transmit(now);
+    }
+
+    /// Whether the gateway asks for this signal now; who does not need to know calls [`Self::waveform`] anyway.
+    #[must_use]
+    pub fn is_wanted(&self, signal: Signal) -> bool {
+        self.waveforms.wanted(signal)
+    }
+
+    /// When the next sample is due.
+    #[must_use]
+    pub fn sample_due(&self, now: Monotonic) -> Monotonic {
+        let interval = Duration::from_millis(self.settings().cadence().sample_ms.into());
+        self.sampled.map_or(now, |sampled| sampled + interval)
+    }
+
+    // How things stand.
+
+    /// The state.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The device's identity.
+    #[must_use]
+    pub const fn id(&self) -> DeviceId {
+        self.setup.id
+    }
+
+    /// The code to show, while a window is open.
+    #[must_use]
+    pub fn code(&self) -> Option<PairingCode> {
+        self.window.as_ref().map(Window::own)
+    }
+
+    /// The gateway that it is bound to.
+    #[must_use]
+    pub fn gateway(&self) -> Option<&PinnedGateway> {
+        self.configuration.bound.as_ref().map(|bound| &bound.gateway)
+    }
+
+    /// The network that it was given, for the board's radio: that of the binding being validated, else of the binding.
+    #[must_use]
+    pub fn network(&self) -> Option<&NetworkCredentials> {
+        let pending = self.configuration.pending.as_ref().filter(|_| self.mode == Mode::Validating);
+        pending.or(self.configuration.bound.as_ref())?.network.as_ref()
+    }
+
+    /// How often it measures and sends.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.configuration.settings.unwrap_or(Settings::LIVE)
+    }
+
+    /// The stored samples.
+    #[must_use]
+    pub const fn uplink(&self) -> &Uplink {
+        &self.uplink
+    }
+
+    /// How the last try was refused, until a try ends in another way. Nobody vouches for it.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        self.line.refusal()
+    }
+
+    /// Wall-clock time, once it was learnt.
+    #[must_use]
+    pub fn wall(&self, now: Monotonic) -> Option<UnixMillis> {
+        self.clock.wall(now)
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.poll()
+    }
+
+    // Shared by the rooms.
+
+    /// Takes an edge, if there is one.
+    fn change(&mut self, input: Input) {
+        if let Ok(to) = self.mode.next(input)
+            && to != self.mode
+        {
+            let from = core::mem::replace(&mut self.mode, to);
+            self.events.tell(Event::Mode { from, to });
+        }
+    }
+
+    fn refuse(&mut self, why: &str) {
+        self.events.tell(Event::Refused(why.into()));
+    }
+
+    fn commit(&mut self) -> Result<(), ConfigError> {
+        self.store.commit(&mut self.flash, &self.configuration, &mut self.rng)
+    }
+
+    /// Commits, and says so if that fails: what was kept before stands.
+    fn try_commit(&mut self) -> bool {
+        let committed = self.commit();
+        if let Err(error) = &committed {
+            self.events.tell(Event::Storage(error.to_string()));
+        }
+        committed.is_ok()
+    }
+}
+
+/// A sample that a gateway would refuse would be sent and refused for ever: it is refused before it is stored.
+fn fit(sample: Sample) -> Result<Sample, Fault> {
+    let batch = VitalsBatch { previous: [0; 32], samples: [sample].into() };
+    let mut samples = UnverifiedBatch::decode(&batch.encode())?.verify()?.samples;
+    samples.pop().ok_or(Fault::LocalTooLong)
+}
+
+const fn is_connecting(mode: Mode) -> bool {
+    matches!(mode, Mode::PairingOpen | Mode::Validating | Mode::Working(Link::Connecting | Link::Offline))
+}
+

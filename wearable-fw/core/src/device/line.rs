@@ -1,0 +1,502 @@
+//! The one connection that a device has, is about to have, or waits for: a pairing, then a login, then a session.
+
+use alloc::{
+    boxed::Box,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::time::Duration;
+
+use crypto::identity::SigningKey;
+use protocol::{
+    backoff::Backoff,
+    credential::{ClientKind, LoginKey},
+    endpoint::{
+        client::{self, ClientEndpoint},
+        pairing::{Outcome, PairingEndpoint},
+    },
+    error::{Fault, Refusal},
+    handshake::Channel,
+    id::{ClientId, SessionId},
+    message::{Farewell, FromClient},
+    pairing::initiator::{Candidate, Granted},
+    time::{Monotonic, UnixMillis},
+};
+use rand_core::CryptoRng;
+
+use super::{CODE_INTERVAL, Device, Event, binding::Binding, is_connecting, refusal};
+use crate::{
+    flash::Flash,
+    mode::{Input, Mode},
+    proximity::Proximity,
+};
+
+/// How long a granted binding may take to prove itself.
+pub const VALIDATION_LIMIT: Duration = Duration::from_secs(600);
+
+/// What a device wants of whoever carries its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkWish {
+    /// Nothing new.
+    Nothing,
+    /// A connection to the gateway. Answer with [`Device::handle_connected`], or [`Device::handle_closed`] if there is
+    /// none.
+    Dial,
+    /// Send what [`Device::poll_transmit`] still gives, then drop the connection; nothing need be answered.
+    HangUp,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The next try.
+    Waiting(Monotonic),
+    /// Whoever carries the bytes is at it.
+    Dialing,
+    /// `frames`: how many were sent; the second one tells enough to test a guess of the code.
+    Pairing { endpoint: Box<PairingEndpoint>, frames: u8 },
+    /// A login or a session.
+    Session(Box<ClientEndpoint>),
+}
+
+#[derive(Debug)]
+pub(super) struct Line {
+    state: State,
+    hang_up: bool,
+    backoff: Backoff,
+    refusal: Option<String>,
+    /// Until when the pending binding may prove itself.
+    validating: Monotonic,
+}
+
+impl Line {
+    pub(super) fn new(now: Monotonic) -> Self {
+        Self {
+            state: State::Waiting(now),
+            hang_up: false,
+            backoff: Backoff::default(),
+            refusal: None,
+            validating: now + VALIDATION_LIMIT,
+        }
+    }
+
+    pub(super) fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
+    /// The next try is then, if none is under way.
+    pub(super) fn try_at(&mut self, at: Monotonic) {
+        if let State::Waiting(next) = &mut self.state {
+            *next = at;
+            self.backoff.reset();
+        }
+    }
+
+    pub(super) fn session(&mut self) -> Option<&mut ClientEndpoint> {
+        match &mut self.state {
+            State::Session(endpoint) if endpoint.is_established() => Some(endpoint),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_established(&self) -> bool {
+        matches!(&self.state, State::Session(endpoint) if endpoint.is_established())
+    }
+}
+
+impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
+    /// What to do about the connection.
+    pub fn poll_link(&mut self, now: Monotonic) -> LinkWish {
+        if core::mem::take(&mut self.line.hang_up) {
+            return LinkWish::HangUp;
+        }
+        match self.line.state {
+            State::Waiting(at) if now >= at && is_connecting(self.mode) => {
+                self.line.state = State::Dialing;
+                self.change(Input::Dialing);
+                LinkWish::Dial
+            }
+            _ => LinkWish::Nothing,
+        }
+    }
+
+    /// There is a connection, as asked for.
+    pub fn handle_connected(&mut self, now: Monotonic) {
+        match self.line.state {
+            State::Dialing if is_connecting(self.mode) => {}
+            State::Dialing | State::Waiting(_) => {
+                self.line.state = State::Waiting(now);
+                self.line.hang_up = true;
+                return;
+            }
+            State::Pairing { .. } | State::Session(_) => return,
+        }
+        self.outbox.clear();
+        if self.window.is_some() { self.pair(now) } else { self.log_in(now) }
+        self.pump(now);
+    }
+
+    /// Bytes from whoever is at the other end.
+    pub fn handle_bytes(&mut self, bytes: &[u8], now: Monotonic) {
+        let time = self.clock.now(now);
+        match &mut self.line.state {
+            State::Pairing { endpoint, .. } => endpoint.handle_bytes(bytes, time, &mut self.rng),
+            State::Session(endpoint) => endpoint.handle_bytes(bytes, time, &mut self.rng),
+            State::Waiting(_) | State::Dialing => return,
+        }
+        self.pump(now);
+        self.transmit(now);
+    }
+
+    /// The connection is gone, or there is none.
+    pub fn handle_closed(&mut self, now: Monotonic) {
+        match self.line.state {
+            State::Waiting(_) => {}
+            State::Dialing => {
+                self.line.state = State::Waiting(now);
+                self.lose("no gateway answers at its address".into(), now);
+            }
+            State::Pairing { .. } => self.handle_pairing_fault("the gateway closed the connection".into(), now),
+            State::Session(_) => self.lose("the gateway closed the connection".into(), now),
+        }
+        self.line.hang_up = false;
+    }
+
+    /// The next bytes for the connection.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.drain();
+        self.outbox.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Monotonic> {
+        let connection = match &self.line.state {
+            State::Waiting(at) => Some(*at).filter(|_| is_connecting(self.mode)),
+            State::Dialing => None,
+            State::Pairing { endpoint, .. } => endpoint.poll_timeout(),
+            State::Session(endpoint) => endpoint.poll_timeout(),
+        };
+        let upload = self.upload.filter(|_| self.line.is_established());
+        let validating = Some(self.line.validating).filter(|_| self.mode == Mode::Validating);
+        let window = self.window.as_ref().map(|window| window.until);
+        let all = [connection, upload, validating, window, self.controls.poll_timeout()];
+        all.into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Monotonic) {
+        if self.controls.handle_timeout(now) {
+            self.events.tell(Event::ResetAsked);
+        }
+        let time = self.clock.now(now);
+        match &mut self.line.state {
+            State::Pairing { endpoint, .. } => endpoint.handle_timeout(time),
+            State::Session(endpoint) if endpoint.poll_timeout().is_some_and(|due| now >= due) => {
+                endpoint.handle_timeout(time);
+            }
+            _ => {}
+        }
+        self.pump(now);
+        if self.window.as_ref().is_some_and(|window| window.is_over(now)) {
+            self.fail(refusal::WINDOW_OVER, now);
+        }
+        if self.mode == Mode::Validating && now >= self.line.validating {
+            self.fail(refusal::NOT_VALIDATED, now);
+        }
+        self.transmit(now);
+    }
+
+    /// Ends the session politely, before the board is switched off.
+    pub fn shut_down(&mut self, now: Monotonic) {
+        self.part(now);
+    }
+
+    pub(super) fn part(&mut self, now: Monotonic) {
+        let time = self.clock.now(now);
+        if let Some(endpoint) = self.line.session() {
+            endpoint.disconnect(Farewell::Shutdown, time);
+        }
+        self.leave(now);
+    }
+
+    /// Leaves the connection; what was said still goes out. The next try is then. A dial under way goes on.
+    fn leave(&mut self, next: Monotonic) {
+        self.drain();
+        self.waveforms.stop();
+        match &mut self.line.state {
+            State::Waiting(at) => *at = next,
+            State::Dialing => {}
+            State::Pairing { .. } | State::Session(_) => {
+                self.line.state = State::Waiting(next);
+                self.line.hang_up = true;
+            }
+        }
+    }
+
+    pub(super) fn drain(&mut self) {
+        match &mut self.line.state {
+            State::Pairing { endpoint, frames } => {
+                while let Some(bytes) = endpoint.poll_transmit() {
+                    *frames = frames.saturating_add(1);
+                    self.outbox.push_back(bytes);
+                }
+            }
+            State::Session(endpoint) => self.outbox.extend(core::iter::from_fn(|| endpoint.poll_transmit())),
+            State::Waiting(_) | State::Dialing => {}
+        }
+    }
+
+    /// Takes what the endpoint has to tell, until it has nothing more.
+    pub(super) fn pump(&mut self, now: Monotonic) {
+        loop {
+            self.drain();
+            match &mut self.line.state {
+                State::Pairing { endpoint, .. } => match endpoint.poll_outcome() {
+                    Some(outcome) => self.handle_outcome(outcome, now),
+                    None => return,
+                },
+                State::Session(endpoint) => match endpoint.poll_event() {
+                    Some(event) => self.handle_event(event, now),
+                    None => return,
+                },
+                State::Waiting(_) | State::Dialing => return,
+            }
+        }
+    }
+
+    // Pairing.
+
+    fn pair(&mut self, now: Monotonic) {
+        let near = self.proximity.poll_code();
+        let Some(window) = &mut self.window else { return };
+        if let Some(code) = near {
+            window.enter(code);
+        }
+        let candidate = Candidate {
+            kind: ClientKind::Wearable,
+            wanted: Some(ClientId::Wearable(self.setup.id)),
+            name: Some(self.setup.name.clone()),
+            login: LoginKey::Ed25519(SigningKey::generate(&mut self.rng)),
+            receipts: None,
+        };
+        let (code, time) = (window.code(), self.clock.now(now));
+        let endpoint = PairingEndpoint::start(candidate, code, Channel::Plain, time, &mut self.rng);
+        self.line.state = State::Pairing { endpoint: Box::new(endpoint), frames: 0 };
+    }
+
+    fn handle_outcome(&mut self, outcome: Outcome, now: Monotonic) {
+        let Some(window) = &mut self.window else { return self.leave(now) };
+        let why = match outcome {
+            Ok(granted) => return self.handle_grant(granted, now),
+            // The person is still on the way with the code.
+            Err(Fault::Refused(Refusal::CodeUnknown)) if !window.forget_entered() => String::new(),
+            Err(Fault::Refused(Refusal::CodeUnknown)) => refusal::CODE_NOT_OPEN.into(),
+            Err(Fault::Refused(Refusal::CodeWrong { .. }) | Fault::DeniedGateway) => {
+                window.forget_entered();
+                refusal::OTHER_CODE.into()
+            }
+            Err(Fault::PeerFrame(_)) => refusal::NO_WEARABLES_PORT.into(),
+            Err(fault) => fault.to_string(),
+        };
+        self.handle_pairing_fault(why, now);
+    }
+
+    /// A try ended without a grant. It counts if the other end, whoever that is, could test a guess.
+    fn handle_pairing_fault(&mut self, why: String, now: Monotonic) {
+        let could_guess = matches!(self.line.state, State::Pairing { frames: 2.., .. });
+        self.leave(now + CODE_INTERVAL);
+        if !why.is_empty() && self.line.refusal.as_deref() != Some(&why) {
+            self.events.tell(Event::Refused(why.clone()));
+            self.line.refusal = Some(why);
+        }
+        if let Some(window) = &mut self.window {
+            window.tries_left = window.tries_left.saturating_sub(could_guess.into());
+            if window.is_over(now) {
+                self.fail(refusal::WINDOW_OVER, now);
+            }
+        }
+    }
+
+    /// Written down as pending, then proved by a login on the same connection. A gateway that counts this device as
+    /// paired must find it so, whatever happens in between.
+    fn handle_grant(&mut self, granted: Granted, now: Monotonic) {
+        let (doctor, gateway) = (granted.gateway.doctor.clone(), granted.gateway.gateway);
+        let before = self.configuration.pending.replace(Binding::from(granted));
+        if !self.try_commit() {
+            self.configuration.pending = before;
+            return self.fail(refusal::NOT_KEPT, now);
+        }
+        self.window = None;
+        self.ticket = None;
+        self.line.refusal = None;
+        self.change(Input::Granted);
+        self.events.tell(Event::Granted { doctor, gateway });
+        self.line.validating = now + VALIDATION_LIMIT;
+        self.log_in(now);
+    }
+
+    /// No new binding: the old one goes on, if there is one. A pending one stays on flash and is tried again at the next
+    /// start, or when a person says so.
+    pub(super) fn fail(&mut self, why: &str, now: Monotonic) {
+        self.window = None;
+        self.leave(now);
+        self.refuse(why);
+        self.line.refusal = Some(why.into());
+        let is_bound = self.configuration.bound.is_some();
+        self.change(if is_bound { Input::FellBack } else { Input::Failed });
+        self.line.try_at(now);
+    }
+
+    pub(super) fn validate_again(&mut self, now: Monotonic) {
+        self.line.validating = now + VALIDATION_LIMIT;
+        self.change(Input::Retry);
+        self.line.try_at(now);
+    }
+
+    // Login and session.
+
+    fn log_in(&mut self, now: Monotonic) {
+        let configuration = &self.configuration;
+        let is_new = self.mode == Mode::Validating;
+        let binding = if is_new { &configuration.pending } else { &configuration.bound };
+        let Some(binding) = binding else { return self.leave(now) };
+        let endpoint = ClientEndpoint::connect(
+            binding.identity(self.setup.id),
+            binding.gateway.clone(),
+            self.ticket.take(),
+            Channel::Plain,
+            self.clock.flag(),
+            self.clock.now(now),
+            &mut self.rng,
+        );
+        match endpoint {
+            Ok(endpoint) => self.line.state = State::Session(Box::new(endpoint)),
+            Err(fault) => self.lose(fault.to_string(), now),
+        }
+    }
+
+    fn handle_event(&mut self, event: client::Event, now: Monotonic) {
+        match event {
+            client::Event::Established { session, resumed, gateway_time } => {
+                self.handle_session(session, resumed, gateway_time, now);
+            }
+            client::Event::Ticket { ticket, .. } => self.ticket = Some(ticket),
+            client::Event::GatewayTime(time) => self.learn(time, now),
+            client::Event::VitalsAcked(seq) => self.handle_acknowledgement(seq, now),
+            client::Event::Instruction(instruction) => self.obey(instruction, now),
+            client::Event::Disconnected(Farewell::Revoked) => self.handle_revocation(now),
+            client::Event::Disconnected(farewell) => self.lose(farewell.to_string(), now),
+            client::Event::Closed(fault) => self.handle_fault(&fault, now),
+            // A wearable is no member of the group and is sent no alerts.
+            client::Event::GroupKey(_) | client::Event::Alert { .. } | client::Event::AlertRefused(_) => {}
+        }
+    }
+
+    fn handle_session(&mut self, session: SessionId, resumed: bool, gateway_time: UnixMillis, now: Monotonic) {
+        self.learn(gateway_time, now);
+        if !self.settle(now) {
+            return;
+        }
+        self.line.backoff.reset();
+        self.line.refusal = None;
+        self.status.begin_session();
+        self.uplink.reconnected();
+        self.upload = None;
+        if let Some(bound) = &self.configuration.bound {
+            let doctor = bound.gateway.doctor.clone();
+            self.events.tell(Event::Session { session, resumed, doctor });
+        }
+        self.say_status(now);
+        self.transmit(now);
+    }
+
+    /// The binding that logged in is the binding; whatever else there was is gone.
+    fn settle(&mut self, now: Monotonic) -> bool {
+        if self.mode != Mode::Validating {
+            // The old one works, and the new one was given up.
+            if self.configuration.pending.take().is_some() {
+                self.try_commit();
+            }
+            self.change(Input::Established);
+            return true;
+        }
+        let pending = self.configuration.pending.take();
+        let before = core::mem::replace(&mut self.configuration.bound, pending);
+        if !self.try_commit() {
+            self.configuration.pending = core::mem::replace(&mut self.configuration.bound, before);
+            self.lose(refusal::NOT_KEPT.into(), now);
+            return false;
+        }
+        self.change(Input::Validated);
+        if let Some(bound) = &self.configuration.bound {
+            let (doctor, gateway) = (bound.gateway.doctor.clone(), bound.gateway.gateway);
+            self.events.tell(Event::Bound { doctor, gateway });
+        }
+        true
+    }
+
+    fn learn(&mut self, said: UnixMillis, now: Monotonic) {
+        if let Err(refused) = self.clock.learn(said, now) {
+            return self.refuse(&refused.to_string());
+        }
+        if let Some(floor) = self.clock.floor_to_keep(now) {
+            self.clock.keep_floor(floor);
+            self.configuration.floor = Some(floor);
+            self.try_commit();
+        }
+    }
+
+    fn handle_revocation(&mut self, now: Monotonic) {
+        self.configuration.bound = None;
+        self.configuration.pending = None;
+        self.try_commit();
+        self.ticket = None;
+        self.leave(now);
+        self.change(Input::Revoked);
+        self.refuse(refusal::REVOKED);
+        self.line.refusal = Some(refusal::REVOKED.into());
+    }
+
+    /// None of these is proved to come from the pinned gateway; so none ends the binding or changes the clock.
+    fn handle_fault(&mut self, fault: &Fault, now: Monotonic) {
+        match fault {
+            Fault::Refused(refusal @ (Refusal::Busy | Refusal::Storage)) => self.lose(refusal.to_string(), now),
+            Fault::DeniedGateway => self.hold_back(refusal::OTHER_GATEWAY.into(), now),
+            Fault::Refused(refusal) => {
+                if matches!(refusal, Refusal::Clock { .. }) {
+                    self.clock.doubt();
+                }
+                self.hold_back(refusal::sentence(refusal, self.clock.wall(now)), now);
+            }
+            fault => self.lose(fault.to_string(), now),
+        }
+    }
+
+    /// Tries again, slowly: whoever refused may not be the gateway, and if it is, only a person can help.
+    fn hold_back(&mut self, sentence: String, now: Monotonic) {
+        self.leave(now + self.setup.refused_wait);
+        self.change(Input::Lost);
+        self.line.refusal = Some(sentence.clone());
+        self.events.tell(Event::Refused(sentence));
+    }
+
+    /// Tries again later. While somebody waits with a code in hand, soon.
+    fn lose(&mut self, reason: String, now: Monotonic) {
+        let wait = self.line.backoff.wait(&mut self.rng);
+        let wait = if self.window.is_some() { wait.min(CODE_INTERVAL) } else { wait };
+        self.leave(now + wait);
+        self.change(Input::Lost);
+        self.line.refusal = None;
+        self.events.tell(Event::Disconnected(reason));
+    }
+
+    /// Says something in the session, if there is one.
+    pub(super) fn say(&mut self, message: &FromClient<'_>, now: Monotonic) {
+        let time = self.clock.now(now);
+        if let Some(endpoint) = self.line.session()
+            && let Err(fault) = endpoint.say(message, time)
+        {
+            self.lose(fault.to_string(), now);
+        }
+    }
+}
