@@ -21,6 +21,11 @@ use protocol::{
 };
 use thiserror::Error;
 
+mod item;
+mod queue;
+pub mod ring;
+mod thinning;
+
 /// Most batches that are formed and not yet acknowledged.
 pub const MAX_IN_FLIGHT: usize = 4;
 
