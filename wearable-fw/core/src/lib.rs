@@ -19,6 +19,7 @@ pub mod flash;
 pub mod mode;
 #[cfg(feature = "link")]
 pub mod proximity;
+pub mod sensing;
 #[cfg(feature = "link")]
 pub mod update;
 #[cfg(feature = "link")]

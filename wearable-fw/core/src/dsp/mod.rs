@@ -19,7 +19,7 @@ mod synthetic;
 mod tracker;
 pub mod variability;
 
-pub use monitor::{Monitor, Readings, SampleRates};
+pub use monitor::{Monitor, Readings, SampleRates, Stream};
 
 /// How far a measurement can be trusted, 0 (not at all) to 100 (clean signal).
 ///
@@ -53,7 +53,7 @@ impl Rate {
     }
 
     /// `None` outside `tenths`: a rate this method cannot measure is not a rate.
-    fn within(rate: u64, tenths: core::ops::RangeInclusive<u16>) -> Option<Self> {
+    pub(crate) fn within(rate: u64, tenths: core::ops::RangeInclusive<u16>) -> Option<Self> {
         u16::try_from(rate).ok().filter(|rate| tenths.contains(rate)).map(Self)
     }
 }

@@ -59,11 +59,16 @@ pub struct Readings {
     pub ppg_quality: Option<Quality>,
 }
 
+/// What brings samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stream {
+pub enum Stream {
+    /// The ECG.
     Ecg,
+    /// Red and infrared light.
     Ppg,
+    /// The accelerometer.
     Acceleration,
+    /// The chest's impedance.
     Impedance,
 }
 
@@ -145,6 +150,12 @@ impl Monitor {
         self.impedance.push(impedance);
     }
 
+    /// Samples of `stream` are missing from here on: there is no signal until the next one, and what comes then is
+    /// measured anew.
+    pub const fn interrupt(&mut self, stream: Stream) {
+        self.silences.begin(stream);
+    }
+
     /// The readings that the samples so far support.
     #[must_use]
     pub fn readings(&self) -> Readings {
@@ -218,6 +229,11 @@ impl Silences {
         }
         self.since[this] = [0; 4];
         silent
+    }
+
+    /// As if `stream` had never been heard.
+    const fn begin(&mut self, stream: Stream) {
+        self.since[stream as usize] = [u16::MAX; 4];
     }
 
     const fn is_silent(&self, stream: Stream) -> bool {

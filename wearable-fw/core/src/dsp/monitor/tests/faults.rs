@@ -172,3 +172,24 @@ fn an_impedance_that_swings_with_the_heart_is_no_breathing() {
     assert_eq!(respiration(50.0), Err(Reason::LowQuality));
     assert_eq!(respiration(52.0), Err(Reason::LowQuality));
 }
+
+#[test]
+fn an_interrupted_stream_has_no_signal_and_starts_anew() {
+    let mut monitor = monitor();
+    let (mut ecg, mut light) = (synthetic::ecg(BPM, 360), synthetic::ppg(BPM, 100, 20.0, 0.5));
+    for _ in 0..30 {
+        ecg.by_ref().take(360).for_each(|microvolt| _ = monitor.push_ecg(microvolt));
+        light.by_ref().take(100).for_each(|[red, infrared]| monitor.push_ppg(red, infrared));
+    }
+    let told = |monitor: &Monitor| {
+        let readings = monitor.readings();
+        [readings.heart_rate.map(|_| ()), readings.pulse_rate.map(|_| ()), readings.spo2.map(|_| ())]
+    };
+    assert_eq!(told(&monitor), [Ok(()); 3]);
+    monitor.interrupt(Stream::Ppg);
+    assert_eq!(told(&monitor), [Ok(()), Err(Reason::NoSignal), Err(Reason::NoSignal)]);
+    monitor.interrupt(Stream::Ecg);
+    monitor.push_ecg(ecg.next().unwrap());
+    light.take(100).for_each(|[red, infrared]| monitor.push_ppg(red, infrared));
+    assert_eq!(told(&monitor), [Err(Reason::Settling); 3]);
+}
