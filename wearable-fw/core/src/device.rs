@@ -17,6 +17,7 @@ mod line;
 mod refusal;
 mod status;
 mod traffic;
+mod updates;
 mod waveforms;
 mod window;
 
@@ -43,6 +44,7 @@ pub use self::{
     controls::{HOLD, RESET_HOLD, RESET_QUESTION},
     event::Event,
     line::{LinkWish, VALIDATION_LIMIT},
+    updates::{LEAST_CHARGE, TRIAL_LIMIT, UpdateSetup},
     waveforms::Track,
     window::{CODE_INTERVAL, TRIES, WINDOW},
 };
@@ -52,6 +54,7 @@ use self::{
     event::Events,
     line::Line,
     status::Status,
+    updates::Updates,
     waveforms::Waveforms,
     window::Window,
 };
@@ -61,6 +64,7 @@ use crate::{
     flash::{Flash, Layout},
     mode::{Input, Link, Mode, Switch},
     proximity::Proximity,
+    update::LayoutError,
     uplink::ring::{Gap, Limits, Recovery, StoreError, Uplink},
 };
 
@@ -83,6 +87,8 @@ pub struct Setup {
     pub switch: Switch,
     /// The signals that it can show.
     pub tracks: Vec<Track>,
+    /// Where images are kept, on a board that takes updates.
+    pub update: Option<UpdateSetup>,
     /// Between two tries after a refusal.
     pub refused_wait: Duration,
 }
@@ -109,6 +115,9 @@ pub enum BootError {
     /// The samples.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The images.
+    #[error(transparent)]
+    Update(#[from] LayoutError),
 }
 
 /// A sample that is not kept.
@@ -145,6 +154,7 @@ pub struct Device<F, P, R> {
     outbox: VecDeque<Vec<u8>>,
     status: Status,
     waveforms: Waveforms,
+    updates: Updates,
     /// When the stored samples go out next, if they do not go at once.
     upload: Option<Monotonic>,
     sampled: Option<Monotonic>,
@@ -179,6 +189,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             store.erase(&mut flash)?;
             configuration = Configuration::default();
         }
+        let updates = Updates::open(&mut flash, setup.update.as_ref(), now)?;
         let boot = BootId(rng.next_u64());
         let mode = Mode::at_boot(configuration.bound.is_some(), configuration.pending.is_some());
         let clock = DeviceClock::start(configuration.floor.unwrap_or(BUILD_FLOOR), now);
@@ -199,17 +210,13 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             outbox: VecDeque::new(),
             status: Status::default(),
             waveforms: Waveforms::new(&setup.tracks),
+            updates,
             upload: None,
             sampled: None,
             events: Events::default(),
             setup,
         };
         Ok((device, BootReport { boot, mode, configuration_damaged, samples }))
-    }
-
-    /// Switches off: what is not on flash is gone.
-    pub fn into_flash(self) -> F {
-        self.flash
     }
 
     // What a person does.
@@ -327,7 +334,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             quantities,
         };
         let sample = fit(sample).map_err(RecordError::Unfit)?;
-        let gap = self.uplink.take(&mut self.flash, sample)?;
+        let gap = self.uplink.take(&mut self.flash, &sample)?;
         self.sampled = Some(now);
         if let Some(gap) = gap {
             self.events.tell(Event::Lost(gap));

@@ -153,10 +153,13 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             State::Waiting(_) => {}
             State::Dialing => {
                 self.line.state = State::Waiting(now);
-                self.lose("no gateway answers at its address".into(), now);
+                self.lose(refusal::NOBODY_ANSWERS.into(), now);
             }
-            State::Pairing { .. } => self.handle_pairing_fault("the gateway closed the connection".into(), now),
-            State::Session(_) => self.lose("the gateway closed the connection".into(), now),
+            State::Pairing { .. } => {
+                self.events.tell(Event::Disconnected(refusal::CLOSED.into()));
+                self.end_try(None, now);
+            }
+            State::Session(_) => self.lose(refusal::CLOSED.into(), now),
         }
         self.line.hang_up = false;
     }
@@ -179,7 +182,8 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         let upload = self.upload.filter(|_| self.line.is_established());
         let validating = Some(self.line.validating).filter(|_| self.mode == Mode::Validating);
         let window = self.window.as_ref().map(|window| window.until);
-        let all = [connection, upload, validating, window, self.controls.poll_timeout()];
+        let (person, trial) = (self.controls.poll_timeout(), self.updates.poll_timeout());
+        let all = [connection, upload, validating, window, person, trial];
         all.into_iter().flatten().min()
     }
 
@@ -187,6 +191,9 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     pub fn handle_timeout(&mut self, now: Monotonic) {
         if self.controls.handle_timeout(now) {
             self.events.tell(Event::ResetAsked);
+        }
+        if self.updates.handle_timeout(now) {
+            self.events.tell(Event::Restart);
         }
         let time = self.clock.now(now);
         match &mut self.line.state {
@@ -286,26 +293,32 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
 
     fn handle_outcome(&mut self, outcome: Outcome, now: Monotonic) {
         let Some(window) = &mut self.window else { return self.leave(now) };
-        let why = match outcome {
+        let refused = match outcome {
             Ok(granted) => return self.handle_grant(granted, now),
             // The person is still on the way with the code.
-            Err(Fault::Refused(Refusal::CodeUnknown)) if !window.forget_entered() => String::new(),
-            Err(Fault::Refused(Refusal::CodeUnknown)) => refusal::CODE_NOT_OPEN.into(),
+            Err(Fault::Refused(Refusal::CodeUnknown)) if !window.forget_entered() => None,
+            Err(Fault::Refused(Refusal::CodeUnknown)) => Some(refusal::CODE_NOT_OPEN.into()),
             Err(Fault::Refused(Refusal::CodeWrong { .. }) | Fault::DeniedGateway) => {
                 window.forget_entered();
-                refusal::OTHER_CODE.into()
+                Some(refusal::OTHER_CODE.into())
             }
-            Err(Fault::PeerFrame(_)) => refusal::NO_WEARABLES_PORT.into(),
-            Err(fault) => fault.to_string(),
+            Err(Fault::PeerFrame(_)) => Some(refusal::NO_WEARABLES_PORT.into()),
+            Err(fault @ (Fault::Refused(Refusal::Busy | Refusal::Storage) | Fault::PeerSlow)) => {
+                self.events.tell(Event::Disconnected(fault.to_string()));
+                None
+            }
+            Err(fault) => Some(fault.to_string()),
         };
-        self.handle_pairing_fault(why, now);
+        self.end_try(refused, now);
     }
 
     /// A try ended without a grant. It counts if the other end, whoever that is, could test a guess.
-    fn handle_pairing_fault(&mut self, why: String, now: Monotonic) {
+    fn end_try(&mut self, refused: Option<String>, now: Monotonic) {
         let could_guess = matches!(self.line.state, State::Pairing { frames: 2.., .. });
         self.leave(now + CODE_INTERVAL);
-        if !why.is_empty() && self.line.refusal.as_deref() != Some(&why) {
+        if let Some(why) = refused
+            && self.line.refusal.as_deref() != Some(&why)
+        {
             self.events.tell(Event::Refused(why.clone()));
             self.line.refusal = Some(why);
         }
@@ -383,7 +396,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             client::Event::Ticket { ticket, .. } => self.ticket = Some(ticket),
             client::Event::GatewayTime(time) => self.learn(time, now),
             client::Event::VitalsAcked(seq) => self.handle_acknowledgement(seq, now),
-            client::Event::Instruction(instruction) => self.obey(instruction, now),
+            client::Event::Instruction(instruction) => self.obey(&instruction, now),
             client::Event::Disconnected(Farewell::Revoked) => self.handle_revocation(now),
             client::Event::Disconnected(farewell) => self.lose(farewell.to_string(), now),
             client::Event::Closed(fault) => self.handle_fault(&fault, now),
@@ -407,6 +420,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             self.events.tell(Event::Session { session, resumed, doctor });
         }
         self.say_status(now);
+        self.confirm_image(now);
         self.transmit(now);
     }
 
@@ -430,6 +444,11 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         self.change(Input::Validated);
         if let Some(bound) = &self.configuration.bound {
             let (doctor, gateway) = (bound.gateway.doctor.clone(), bound.gateway.gateway);
+            if before.is_none_or(|before| before.gateway.gateway != gateway)
+                && let Err(error) = self.uplink.begin_chain(&mut self.flash)
+            {
+                self.events.tell(Event::Storage(error.to_string()));
+            }
             self.events.tell(Event::Bound { doctor, gateway });
         }
         true

@@ -26,6 +26,10 @@ const NOT_PAIRED: &str = "this wearable is not paired (any more), says the gatew
 pub(super) const REVOKED: &str = "the gateway revoked this wearable; hold the button for 2 s to pair it again. The samples \
     taken so far are kept.";
 
+pub(super) const CLOSED: &str = "the gateway closed the connection";
+
+pub(super) const NOBODY_ANSWERS: &str = "no gateway answers at its address";
+
 pub(super) const NOBODY_NEAR: &str =
     "nobody is near: a pairing window opens only beside the gateway's tag or a person; come closer and try again";
 
@@ -45,6 +49,8 @@ pub(super) const WINDOW_OVER: &str =
 pub(super) const NOT_VALIDATED: &str = "the new gateway granted the pairing and then no login with it worked for ten minutes";
 
 pub(super) const NOT_KEPT: &str = "the new binding could not be written down; nothing changed. Try again";
+
+pub(super) const FUTURE: &str = "the gateway acknowledged samples that were never sent; nothing is deleted for that";
 
 pub(super) const OTHER_CODE: &str = "another code was entered at the gateway, or it answers in its place; check the code";
 

@@ -50,8 +50,12 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             waiting: self.uplink.waiting(),
             lost: self.uplink.lost(),
             firmware: self.setup.firmware.clone(),
-            update: None,
+            update: self.updates.status(),
         }
+    }
+
+    pub(super) const fn battery(&self) -> Option<Battery> {
+        self.status.battery
     }
 
     pub(super) fn say_status(&mut self, now: Monotonic) {

@@ -13,8 +13,8 @@ use protocol::{
 };
 use rand_core::CryptoRng;
 
-use super::{Device, Event, waveforms::Waveforms};
-use crate::{flash::Flash, proximity::Proximity};
+use super::{Device, Event, refusal, waveforms::Waveforms};
+use crate::{flash::Flash, proximity::Proximity, uplink::ring::Acknowledgement};
 
 impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     /// Sends what may be sent.
@@ -53,18 +53,21 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
 
     pub(super) fn handle_acknowledgement(&mut self, seq: Seq, now: Monotonic) {
         match self.uplink.acknowledge(&mut self.flash, seq) {
-            Ok(_) => self.events.tell(Event::Acknowledged(seq)),
+            Ok(Acknowledgement::Advanced { .. }) => self.events.tell(Event::Acknowledged(seq)),
+            Ok(Acknowledgement::Old) => {}
+            Ok(Acknowledgement::Future { .. }) => self.refuse(refusal::FUTURE),
             // The samples stay and are sent again.
             Err(error) => self.events.tell(Event::Storage(error.to_string())),
         }
         self.transmit(now);
     }
 
-    pub(super) fn obey(&mut self, instruction: Instruction, now: Monotonic) {
+    pub(super) fn obey(&mut self, instruction: &Instruction, now: Monotonic) {
         match instruction {
-            Instruction::Settings(settings) => self.set(settings, now),
-            Instruction::Waveform(request) => self.show(request, now),
-            Instruction::Offer(_) | Instruction::Chunk(_) => {}
+            Instruction::Settings(settings) => self.set(*settings, now),
+            Instruction::Waveform(request) => self.show(*request, now),
+            Instruction::Offer(offer) => self.handle_offer(offer, now),
+            Instruction::Chunk(chunk) => self.handle_chunk(chunk, now),
         }
     }
 
