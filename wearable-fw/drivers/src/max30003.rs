@@ -68,6 +68,14 @@ pub enum Gain {
     X160 = 3,
 }
 
+impl Gain {
+    /// The converter's ends, +- microvolt.
+    #[must_use]
+    pub const fn reach(self) -> i32 {
+        50_000 >> self as u8
+    }
+}
+
 /// How it is run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {
@@ -320,7 +328,7 @@ mod tests {
         let config = Config { gain: Gain::X160, ..Config::default() };
         let expected = [read(0x0f, &[0x51_0000]), read(0x01, &[0]), burst(&[word(-131_072, 2)])];
         run(config, expected, |chip| chip.drain(&mut samples)).unwrap();
-        assert_eq!(samples[0], -6250);
+        assert_eq!(samples[0], -config.gain.reach());
     }
 
     #[test]

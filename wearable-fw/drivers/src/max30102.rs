@@ -49,6 +49,14 @@ pub enum SampleRate {
     Hz400 = 3,
 }
 
+impl SampleRate {
+    /// Samples a second.
+    #[must_use]
+    pub const fn hz(self) -> u16 {
+        50 << self as u8
+    }
+}
+
 /// Photocurrent at the converter's end, nA (table "SpO2 ADC Range Control").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Range {

@@ -59,6 +59,14 @@ pub struct Config {
     pub bandwidth: Bandwidth,
 }
 
+impl Config {
+    /// Samples a second.
+    #[must_use]
+    pub const fn hz(self) -> u16 {
+        1000 / (1 + self.divider as u16)
+    }
+}
+
 impl Default for Config {
     /// 100 Hz.
     fn default() -> Self {
@@ -136,13 +144,13 @@ impl<I: I2c> Mpu6050<I> {
         Ok(Drained { count, lost: 0 })
     }
 
-    /// The chip's temperature, 0.01 C: counts / 340 + 36.53 (register 65, "Temperature Measurement").
+    /// The chip's temperature, to the nearest 0.01 C: counts / 340 + 36.53 (register 65, "Temperature Measurement").
     ///
     /// # Errors
     /// [`Fault`].
     pub fn temperature(&mut self) -> Result<i16, Fault> {
         let counts = i16::from_be_bytes(self.read(TEMPERATURE_OUT)?);
-        let hundredths = (i32::from(counts) * 100).div_euclid(340) + 3653;
+        let hundredths = (i32::from(counts) * 100 + 170).div_euclid(340) + 3653;
         Ok(i16::try_from(hundredths).unwrap_or(i16::MAX))
     }
 
@@ -267,7 +275,7 @@ mod tests {
     /// Registers 65 and 66: counts / 340 + 36.53.
     #[test]
     fn temperature_follows_the_formula() {
-        for (counts, hundredths) in [(0_i16, 3653), (340, 3753), (-340, 3553), (-12_420, 0), (-521, 3499)] {
+        for (counts, hundredths) in [(0_i16, 3653), (340, 3753), (-340, 3553), (-12_420, 0), (-521, 3500)] {
             let expected = [read(0x41, &counts.to_be_bytes())];
             assert_eq!(run(&expected, Mpu6050::temperature), Ok(hundredths));
         }

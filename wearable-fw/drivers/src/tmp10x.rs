@@ -32,7 +32,7 @@ pub enum Conversion {
     /// All the time, several times a second.
     #[default]
     Continuous,
-    /// When [`Tmp10x::convert`] is called; it sleeps in between.
+    /// Once after each reading, and it sleeps until the next, which tells of that time.
     OneShot,
 }
 
@@ -67,24 +67,16 @@ impl<I: I2c> Tmp10x<I> {
         Self { i2c, config }
     }
 
-    /// Sets it to 12 bits and to work, and checks that it took it.
+    /// Sets it to 12 bits and to work, and checks that it took it. The first value is there after one conversion.
     ///
     /// # Errors
     /// [`Fault`].
     pub fn start(&mut self) -> Result<(), Fault> {
-        let settings = self.settings();
-        self.configure(settings)?;
+        self.configure()?;
+        let expected = self.settings() & !ONE_SHOT;
         let [kept] = self.read(CONFIGURATION)?;
-        let kept = kept & (TWELVE_BITS | SHUTDOWN);
-        if kept == settings { Ok(()) } else { Err(Fault::WrongPart { expected: settings, found: kept }) }
-    }
-
-    /// Starts one conversion of a sensor that sleeps.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub fn convert(&mut self) -> Result<(), Fault> {
-        self.configure(ONE_SHOT | self.settings())
+        let found = kept & (TWELVE_BITS | SHUTDOWN);
+        if found == expected { Ok(()) } else { Err(Fault::WrongPart { expected, found }) }
     }
 
     /// What it measured last, in 1/16 C.
@@ -92,17 +84,22 @@ impl<I: I2c> Tmp10x<I> {
     /// # Errors
     /// [`Fault`].
     pub fn temperature(&mut self) -> Result<i16, Fault> {
-        self.read(TEMPERATURE).map(|bytes| i16::from_be_bytes(bytes) >> 4)
+        let sixteenths = i16::from_be_bytes(self.read(TEMPERATURE)?) >> 4;
+        if self.config.conversion == Conversion::OneShot {
+            self.configure()?;
+        }
+        Ok(sixteenths)
     }
 
     const fn settings(&self) -> u8 {
         match self.config.conversion {
             Conversion::Continuous => TWELVE_BITS,
-            Conversion::OneShot => TWELVE_BITS | SHUTDOWN,
+            Conversion::OneShot => ONE_SHOT | TWELVE_BITS | SHUTDOWN,
         }
     }
 
-    fn configure(&mut self, settings: u8) -> Result<(), Fault> {
+    fn configure(&mut self) -> Result<(), Fault> {
+        let settings = self.settings();
         let bytes: &[u8] = match self.config.part {
             Part::Tmp102 => &[CONFIGURATION, settings, TMP102_RATE],
             Part::Tmp105 => &[CONFIGURATION, settings],
@@ -147,19 +144,21 @@ mod tests {
         ];
         assert_eq!(run(CONTINUOUS, &tmp102, Tmp10x::start), Ok(()));
         let tmp105 = [
-            Transaction::write(0x49, vec![1, 0x61]),
+            Transaction::write(0x49, vec![1, 0xe1]),
             Transaction::write(0x49, vec![1]),
             Transaction::read(0x49, vec![0x61]),
+            Transaction::write(0x49, vec![0]),
+            Transaction::read(0x49, vec![0x19, 0x10]),
             Transaction::write(0x49, vec![1, 0xe1]),
         ];
-        let started = run(ONE, &tmp105, |chip| chip.start().and_then(|()| chip.convert()));
-        assert_eq!(started, Ok(()));
+        let read = run(ONE, &tmp105, |chip| chip.start().and_then(|()| chip.temperature()));
+        assert_eq!(read, Ok(25 * 16 + 1));
     }
 
     #[test]
     fn a_part_that_keeps_no_settings_and_silence_are_refused() {
         let other = [
-            Transaction::write(0x49, vec![1, 0x61]),
+            Transaction::write(0x49, vec![1, 0xe1]),
             Transaction::write(0x49, vec![1]),
             Transaction::read(0x49, vec![0x00]),
         ];
