@@ -9,21 +9,25 @@ use benches::{
     parties::{LoggedIn, Parties},
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use protocol::credential::ClientKind;
+use protocol::credential::Suite;
 
-const KINDS: [(&str, ClientKind); 2] =
-    [("patient, suite 1", ClientKind::Patient), ("wearable, suite 2", ClientKind::Wearable)];
+const SUITES: [(&str, Suite); 4] = [
+    ("patient, suite 1", Suite::Patient),
+    ("wearable, suite 2", Suite::Wearable),
+    ("wearable, suite 3", Suite::Ascon),
+    ("wearable, suite 4", Suite::Hybrid),
+];
 
 fn full(c: &mut Criterion<CpuTime>) {
-    for (name, kind) in KINDS {
-        let mut parties = Parties::new(kind);
+    for (name, suite) in SUITES {
+        let mut parties = Parties::new(suite);
         login(c, ["full login, both sides", "full login, the gateway's side"], name, || parties.log_in());
     }
 }
 
 fn resumed(c: &mut Criterion<CpuTime>) {
-    for (name, kind) in KINDS {
-        let mut parties = Parties::new(kind);
+    for (name, suite) in SUITES {
+        let mut parties = Parties::new(suite);
         let session = parties.log_in();
         let names = ["resumed login, both sides", "resumed login, the gateway's side"];
         login(c, names, name, || parties.resume(&session));

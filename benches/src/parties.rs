@@ -9,7 +9,7 @@ use protocol::{
     frame::{Frame, FrameReader},
     group::GroupOwner,
     handshake::{
-        Channel, Established,
+        Channel, Established, Terms,
         initiator::AwaitReply,
         responder::Login,
         resume::{AwaitResumeReply, ResumeRecord, Resumption, Ticket},
@@ -30,7 +30,7 @@ const TOLERANCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Parties {
     kind: ClientKind,
-    channel: Channel,
+    terms: Terms,
     gateway: GatewayIdentity,
     client: Arc<ClientIdentity>,
     pinned_gateway: PinnedGateway,
@@ -52,16 +52,17 @@ pub struct LoggedIn {
 }
 
 impl Parties {
-    /// A pair with a client of this kind; the same pair in every run.
+    /// A pair with a client of this suite; the same pair in every run.
     #[must_use]
-    pub fn new(kind: ClientKind) -> Self {
+    pub fn new(suite: Suite) -> Self {
+        let kind = suite.kind();
         let mut rng = ChaCha20Rng::seed_from_u64(2);
-        let login = |suite, rng: &mut ChaCha20Rng| LoginKey::generate(suite, rng).unwrap();
+        let login = |kind, rng: &mut ChaCha20Rng| LoginKey::generate(kind, rng).unwrap();
         let gateway = GatewayIdentity {
             gateway: GatewayId::from_bytes([1; 16]),
             doctor: "D001".parse().unwrap(),
-            patient_login: login(Suite::Patient, &mut rng),
-            wearable_login: login(Suite::Wearable, &mut rng),
+            patient_login: login(ClientKind::Patient, &mut rng),
+            wearable_login: login(ClientKind::Wearable, &mut rng),
             alerts: SigningKey::generate(&mut rng),
             tls_spki: [0; 32],
         };
@@ -72,32 +73,26 @@ impl Parties {
             }
             ClientKind::Wearable => (ClientId::Wearable(DeviceId::from_bytes([2; 16])), Channel::Plain, None),
         };
-        let client = ClientIdentity { id: id.clone(), login: login(kind.suite(), &mut rng), receipts };
+        let client = ClientIdentity { id: id.clone(), login: login(kind, &mut rng), receipts };
         let pinned_client = PinnedClient {
             id,
             login: client.login.verifying_key(),
             receipts: client.receipts.as_ref().map(SigningKey::verifying_key),
         };
         let pinned_gateway = gateway.pinned(kind);
-        Self { kind, channel, gateway, client: Arc::new(client), pinned_gateway, pinned_client, rng }
+        let terms = Terms { suites: vec![suite], channel, clock: ClockFlag::Synced };
+        Self { kind, terms, gateway, client: Arc::new(client), pinned_gateway, pinned_client, rng }
     }
 
     /// A full login of both sides, without sockets and TLS.
     pub fn log_in(&mut self) -> LoggedIn {
-        let Self { kind, channel, gateway, client, pinned_gateway, pinned_client, rng } = self;
+        let Self { kind, terms, gateway, client, pinned_gateway, pinned_client, rng } = self;
         let mut spent = Duration::ZERO;
-        let (client_state, hello) = AwaitReply::start(
-            Arc::clone(client),
-            pinned_gateway.clone(),
-            *channel,
-            ClockFlag::Synced,
-            NOW,
-            rng,
-        )
-        .unwrap();
+        let (client_state, hello) =
+            AwaitReply::start(Arc::clone(client), pinned_gateway.clone(), terms.clone(), NOW, rng).unwrap();
         let mut wire = frame_len(&hello);
         let (gateway_state, reply) = timed(&mut spent, || {
-            Login::parse(hello, *kind, *channel).unwrap().answer(gateway, TOLERANCE, NOW, rng).unwrap()
+            Login::parse(hello, *kind, terms.channel).unwrap().answer(gateway, TOLERANCE, NOW, rng).unwrap()
         });
         let (client_state, proof) = client_state.handle_reply(&frame(&reply).body, rng).unwrap();
         wire += reply.len() + frame_len(&proof);
@@ -111,19 +106,19 @@ impl Parties {
 
     /// Resumes a session with a copy of its ticket, as no gateway would allow twice.
     pub fn resume(&mut self, LoggedIn { ticket, record, .. }: &LoggedIn) -> LoggedIn {
-        let Self { kind, channel, client, rng, .. } = self;
-        let ticket = Ticket { token: ticket.token, key: ticket.key.duplicate() };
+        let Self { kind, terms, client, rng, .. } = self;
+        let ticket = Ticket { token: ticket.token, suite: ticket.suite, key: ticket.key.duplicate() };
         let record = ResumeRecord {
             client: record.client.clone(),
+            suite: record.suite,
             key_id: record.key_id,
             key: record.key.duplicate(),
         };
         let mut spent = Duration::ZERO;
-        let (client_state, resume) =
-            AwaitResumeReply::start(Arc::clone(client), ticket, *channel, ClockFlag::Synced, NOW, rng);
+        let (client_state, resume) = AwaitResumeReply::start(Arc::clone(client), ticket, terms, NOW, rng);
         let mut wire = frame_len(&resume);
         let (at_gateway, reply) = timed(&mut spent, || {
-            let request = Resumption::parse(resume, *kind, *channel).unwrap();
+            let request = Resumption::parse(resume, *kind, terms.channel).unwrap();
             request.verify(Some(record), TOLERANCE, NOW).unwrap().answer(NOW, rng).unwrap()
         });
         wire += reply.len();
@@ -134,8 +129,13 @@ impl Parties {
 
 fn logged_in(client: Established, gateway: Established, spent: Duration, wire: usize) -> LoggedIn {
     LoggedIn {
-        ticket: Ticket { token: [1; 16], key: client.resume },
-        record: ResumeRecord { client: gateway.client, key_id: gateway.key, key: gateway.resume },
+        ticket: Ticket { token: [1; 16], suite: client.suite, key: client.resume },
+        record: ResumeRecord {
+            client: gateway.client,
+            suite: gateway.suite,
+            key_id: gateway.key,
+            key: gateway.resume,
+        },
         gateway: spent,
         wire,
     }

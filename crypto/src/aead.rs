@@ -1,42 +1,94 @@
-//! AES-256-GCM (NIST SP 800-38D): seals and opens bytes under a nonce that the caller must never repeat for a
-//! key. Nonces, sequence numbers and associated data are the protocol's business.
+//! Authenticated encryption: AES-256-GCM (NIST SP 800-38D) and, with feature `ascon`, Ascon-AEAD128 (NIST SP
+//! 800-232). Seals and opens bytes under a nonce that the caller must never repeat for a key. Sequence numbers and
+//! associated data are the protocol's business.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 #[cfg(feature = "aws-lc")]
-use aws_lc::Cipher;
+use aws_lc as aes_gcm;
 #[cfg(not(feature = "aws-lc"))]
-use portable::Cipher;
+use portable as aes_gcm;
 
 use crate::{
     error::{OpenFailed, SealFailed},
+    kdf::Prk,
     secret::{Purpose, Secret},
 };
 
+#[cfg(feature = "ascon")]
+mod ascon;
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
 #[cfg(any(test, not(feature = "aws-lc")))]
 mod portable;
 
-/// Bytes that sealing adds.
+/// Bytes that sealing adds, with either cipher.
 pub const TAG_LEN: usize = 16;
+/// Bytes of the longest nonce.
+pub const MAX_NONCE_LEN: usize = 16;
 
-/// A key schedule ready to seal and open; wiped when it is dropped.
+/// Which cipher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aead {
+    /// 32-byte keys, 12-byte nonces.
+    Aes256Gcm,
+    /// 16-byte keys, 16-byte nonces.
+    #[cfg(feature = "ascon")]
+    AsconAead128,
+}
+
+impl Aead {
+    /// Expands a key of this cipher's length under `label`.
+    #[must_use]
+    pub fn expand<P: Purpose>(self, prk: &Prk, label: &str, context: &[&[u8]]) -> AeadKey {
+        match self {
+            Self::Aes256Gcm => AeadKey::new::<P>(&prk.expand(label, context)),
+            #[cfg(feature = "ascon")]
+            Self::AsconAead128 => AeadKey::ascon::<P>(&prk.expand(label, context)),
+        }
+    }
+}
+
+/// A key ready to seal and open; wiped when it is dropped.
 pub struct AeadKey(Cipher);
 
+enum Cipher {
+    Aes256Gcm(aes_gcm::Cipher),
+    #[cfg(feature = "ascon")]
+    AsconAead128(ascon::Cipher),
+}
+
 impl AeadKey {
-    /// Expands the key.
+    /// A key of AES-256-GCM.
     #[must_use]
     pub fn new<P: Purpose>(key: &Secret<P>) -> Self {
-        Self(Cipher::new(key.expose()))
+        Self(Cipher::Aes256Gcm(aes_gcm::Cipher::new(key.expose())))
+    }
+
+    /// A key of Ascon-AEAD128.
+    #[cfg(feature = "ascon")]
+    #[must_use]
+    pub fn ascon<P: Purpose>(key: &Secret<P, 16>) -> Self {
+        Self(Cipher::AsconAead128(ascon::Cipher::new(key.expose())))
+    }
+
+    /// The nonce of a key that seals only one message: zeros, as many as the cipher wants.
+    #[must_use]
+    pub const fn only_nonce(&self) -> &'static [u8] {
+        match self.0 {
+            Cipher::Aes256Gcm(_) => &[0; 12],
+            #[cfg(feature = "ascon")]
+            Cipher::AsconAead128(_) => &[0; 16],
+        }
     }
 
     /// Encrypts and authenticates `plaintext`, and authenticates `aad`: the ciphertext, then the tag.
     ///
     /// # Errors
-    /// [`SealFailed`] beyond the 64 GiB that GCM allows.
-    pub fn seal(&self, nonce: &[u8; 12], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, SealFailed> {
+    /// [`SealFailed`] for a nonce of another length than [`Self::only_nonce`] has, and beyond the 64 GiB that GCM
+    /// allows.
+    pub fn seal(&self, nonce: &[u8], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, SealFailed> {
         let mut buffer = Vec::with_capacity(plaintext.len() + TAG_LEN);
         buffer.extend_from_slice(plaintext);
         self.seal_in_place(nonce, aad, &mut buffer, 0)?;
@@ -47,17 +99,22 @@ impl AeadKey {
     /// sealed body share one buffer.
     ///
     /// # Errors
-    /// [`SealFailed`] if `from` is beyond the end, or beyond the 64 GiB that GCM allows. The buffer must then
-    /// not be sent.
+    /// As [`Self::seal`], and [`SealFailed`] if `from` is beyond the end. The buffer must then not be sent.
     pub fn seal_in_place(
         &self,
-        nonce: &[u8; 12],
+        nonce: &[u8],
         aad: &[u8],
         buffer: &mut Vec<u8>,
         from: usize,
     ) -> Result<(), SealFailed> {
         let body = buffer.get_mut(from..).ok_or(SealFailed)?;
-        let tag = self.0.seal(nonce, aad, body)?;
+        let tag = match &self.0 {
+            Cipher::Aes256Gcm(cipher) => cipher.seal(nonce.try_into().map_err(|_| SealFailed)?, aad, body)?,
+            #[cfg(feature = "ascon")]
+            Cipher::AsconAead128(cipher) => {
+                cipher.seal(nonce.try_into().map_err(|_| SealFailed)?, aad, body)?
+            }
+        };
         buffer.extend_from_slice(&tag);
         Ok(())
     }
@@ -66,8 +123,16 @@ impl AeadKey {
     ///
     /// # Errors
     /// [`OpenFailed`] if anything differs from what was sealed; no plaintext comes out then.
-    pub fn open(&self, nonce: &[u8; 12], aad: &[u8], ciphertext: &[u8]) -> Result<Vec<u8>, OpenFailed> {
-        self.0.open(nonce, aad, ciphertext)
+    pub fn open(&self, nonce: &[u8], aad: &[u8], ciphertext: &[u8]) -> Result<Vec<u8>, OpenFailed> {
+        match &self.0 {
+            Cipher::Aes256Gcm(cipher) => {
+                cipher.open(nonce.try_into().map_err(|_| OpenFailed)?, aad, ciphertext)
+            }
+            #[cfg(feature = "ascon")]
+            Cipher::AsconAead128(cipher) => {
+                cipher.open(nonce.try_into().map_err(|_| OpenFailed)?, aad, ciphertext)
+            }
+        }
     }
 }
 
@@ -79,31 +144,63 @@ impl fmt::Debug for AeadKey {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
     use crate::secret::purpose::TrafficKey;
 
-    #[test]
-    fn sealing_in_place_leaves_the_head_alone() {
-        let key = AeadKey::new(&Secret::<TrafficKey>::new([1; 32]));
-        let mut frame = b"head body".to_vec();
-        key.seal_in_place(&[0; 12], b"aad", &mut frame, 5).unwrap();
-        assert_eq!(&frame[..5], b"head ");
-        assert_eq!(&frame[5..], key.seal(&[0; 12], b"aad", b"body").unwrap());
-        assert_eq!(key.open(&[0; 12], b"aad", &frame[5..]).unwrap(), b"body");
+    fn keys() -> Vec<AeadKey> {
+        vec![
+            AeadKey::new(&Secret::<TrafficKey>::new([1; 32])),
+            #[cfg(feature = "ascon")]
+            AeadKey::ascon(&Secret::<TrafficKey, 16>::new([1; 16])),
+        ]
     }
 
     #[test]
-    fn a_start_beyond_the_end_and_a_short_ciphertext_are_refused() {
-        let key = AeadKey::new(&Secret::<TrafficKey>::new([1; 32]));
-        assert_eq!(key.seal_in_place(&[0; 12], b"", &mut b"ab".to_vec(), 3), Err(SealFailed));
-        assert_eq!(key.open(&[0; 12], b"", &[0; TAG_LEN - 1]), Err(OpenFailed));
+    fn sealing_in_place_leaves_the_head_alone() {
+        for key in keys() {
+            let nonce = key.only_nonce();
+            let mut frame = b"head body".to_vec();
+            key.seal_in_place(nonce, b"aad", &mut frame, 5).unwrap();
+            assert_eq!(&frame[..5], b"head ");
+            assert_eq!(&frame[5..], key.seal(nonce, b"aad", b"body").unwrap());
+            assert_eq!(key.open(nonce, b"aad", &frame[5..]).unwrap(), b"body");
+        }
+    }
+
+    #[test]
+    fn a_start_beyond_the_end_a_short_ciphertext_and_a_foreign_nonce_are_refused() {
+        for key in keys() {
+            let nonce = key.only_nonce();
+            assert_eq!(key.seal_in_place(nonce, b"", &mut b"ab".to_vec(), 3), Err(SealFailed));
+            assert_eq!(key.open(nonce, b"", &[0; TAG_LEN - 1]), Err(OpenFailed));
+            let longer = [nonce, &[0]].concat();
+            for other in [&nonce[1..], &longer, &[]] {
+                assert_eq!(key.seal(other, b"", b"ab"), Err(SealFailed));
+                assert_eq!(key.open(other, b"", &key.seal(nonce, b"", b"ab").unwrap()), Err(OpenFailed));
+            }
+        }
+    }
+
+    #[cfg(feature = "ascon")]
+    #[test]
+    fn each_cipher_expands_its_own_key() {
+        let prk = Prk::extract(b"salt", &[b"ikm"]);
+        let key = |aead: Aead| aead.expand::<TrafficKey>(&prk, "record key", &[b"context"]);
+        let sealed = |key: &AeadKey| key.seal(key.only_nonce(), b"", b"text").unwrap();
+        let aes = AeadKey::new::<TrafficKey>(&prk.expand("record key", &[b"context"]));
+        let ascon = AeadKey::ascon::<TrafficKey>(&prk.expand("record key", &[b"context"]));
+        assert_eq!(sealed(&key(Aead::Aes256Gcm)), sealed(&aes));
+        assert_eq!(sealed(&key(Aead::AsconAead128)), sealed(&ascon));
+        assert_ne!(sealed(&aes), sealed(&ascon));
     }
 
     #[cfg(feature = "aws-lc")]
     proptest::proptest! {
         #[test]
         fn the_backends_agree(key: [u8; 32], nonce: [u8; 12], aad: Vec<u8>, text: Vec<u8>) {
-            let (ours, oracle) = (Cipher::new(&key), portable::Cipher::new(&key));
+            let (ours, oracle) = (aws_lc::Cipher::new(&key), portable::Cipher::new(&key));
             let mut bodies = [text.clone(), text.clone()];
             let [one, other] = &mut bodies;
             let tags = [ours.seal(&nonce, &aad, one).unwrap(), oracle.seal(&nonce, &aad, other).unwrap()];

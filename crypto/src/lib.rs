@@ -7,9 +7,10 @@
 //! | a patient's session key | `elgamal::kem` (feature `elgamal`) | ElGamal KEM in ffdhe3072, ephemeral on both sides |
 //! | a wearable's login, alerts, receipts | `identity` | Ed25519, strict |
 //! | a wearable's session key, resumption | `exchange` | X25519, ephemeral |
+//! | a wearable's session key, hybrid | `ml_kem` (feature `ml-kem`) | ML-KEM-768 beside X25519, ephemeral |
 //! | a pairing code | `pake` (feature `pake`) | SPAKE2 over the Ed25519 group |
 //! | keys from a secret | [`Prk`] | HKDF-SHA256 |
-//! | records, broadcasts, wrapped keys | [`AeadKey`] | AES-256-GCM |
+//! | records, broadcasts, wrapped keys | [`AeadKey`] | AES-256-GCM, or Ascon-AEAD128 (feature `ascon`) |
 //! | proof of a shared key | [`mac()`], [`verify_mac`] | HMAC-SHA256 |
 //! | transcripts, fingerprints | [`sha256`] | SHA-256 |
 //!
@@ -28,13 +29,15 @@ mod hash;
 pub mod identity;
 mod kdf;
 pub mod mac;
+#[cfg(feature = "ml-kem")]
+pub mod ml_kem;
 #[cfg(feature = "pake")]
 pub mod pake;
 mod secret;
 #[cfg(feature = "selftest")]
 pub mod selftest;
 
-pub use aead::AeadKey;
+pub use aead::{Aead, AeadKey};
 pub use error::{InvalidKey, InvalidShare, OpenFailed, PakeFailed, SealFailed, VerificationFailed};
 pub use framing::framed;
 pub use hash::{PartHash, sha256};

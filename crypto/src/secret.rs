@@ -116,6 +116,8 @@ pub mod purpose {
         ConfirmKey,
         /// What a key exchange gives, before any derivation.
         SharedSecret,
+        /// Makes the key pair of a key encapsulation.
+        KemSeed,
         /// What the pairing code's PAKE gives, before any derivation.
         PakeKey,
         /// A patient's private ElGamal exponent.

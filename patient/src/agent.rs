@@ -15,9 +15,11 @@ use std::{pin::pin, sync::Arc};
 use host::{Backoff, Clock, drive::ClientLink, entropy::system_rng};
 use protocol::{
     alert::{Alert, Receipt, Stage},
+    credential::ClientKind,
     endpoint::client::{ClientEndpoint, Event},
     error::{Fault, Refusal},
     group::Epoch,
+    handshake::Terms,
     id::{AlertId, DoctorId, PatientId},
     message::{Farewell, FromClient},
     pairing::code::PairingCode,
@@ -203,8 +205,7 @@ impl Agent {
             identity,
             member.binding.gateway.clone(),
             ticket,
-            secured.channel,
-            ClockFlag::Unsynced,
+            Terms::of(ClientKind::Patient, secured.channel, ClockFlag::Unsynced),
             self.clock.now(),
             &mut system_rng(),
         );
@@ -241,7 +242,7 @@ impl Agent {
             };
             member.inbox.heard(self.clock.now().mono);
             match event {
-                Event::Established { session, resumed, gateway_time } => {
+                Event::Established { session, resumed, gateway_time, .. } => {
                     self.set_clock_offset(gateway_time);
                     self.backoff.reset();
                     member.inbox.forget(self.gateway_now());

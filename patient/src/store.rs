@@ -13,7 +13,7 @@ use crypto::{Secret, identity};
 use host::datadir::{self, DataDir, DataDirError};
 use protocol::{
     alert::{Alert, Stage, UnverifiedAlert},
-    credential::{ClientIdentity, LoginKey, LoginVerifyingKey, PinnedGateway, Suite},
+    credential::{ClientIdentity, ClientKind, LoginKey, LoginVerifyingKey, PinnedGateway, Suite},
     handshake::resume::Ticket,
     id::{AlertId, ClientId, DoctorId, PatientId},
     time::UnixMillis,
@@ -230,7 +230,11 @@ impl Store {
         let kept = self.read::<KeptTicket>(TICKET).ok().flatten();
         self.drop_ticket()?;
         Ok(kept.filter(|kept| kept.expires > now.0).and_then(|kept| {
-            Some(Ticket { token: *kept.token.bytes().ok()?, key: Secret::new(*kept.key.bytes().ok()?) })
+            Some(Ticket {
+                token: *kept.token.bytes().ok()?,
+                suite: Suite::Patient,
+                key: Secret::new(*kept.key.bytes().ok()?),
+            })
         }))
     }
 
@@ -426,7 +430,7 @@ impl KeptBinding {
     fn restore(self) -> Result<Binding, String> {
         let Self { patient, paired, login_key, receipt_key, gateway } = self;
         let hex = |text: &str| hex::decode(text).map_err(|error| error.to_string());
-        let login = LoginKey::from_secret(Suite::Patient, *login_key.bytes()?);
+        let login = LoginKey::from_secret(ClientKind::Patient, *login_key.bytes()?);
         let receipts = identity::SigningKey::from_secret(&Secret::new(*receipt_key.bytes()?));
         let alerts: [u8; 32] = hex(&gateway.alerts)?.try_into().map_err(|_| "a key of another length")?;
         let tls_spki = hex(&gateway.tls_spki)?.try_into().map_err(|_| "a hash of another length")?;
@@ -440,7 +444,7 @@ impl KeptBinding {
             gateway: PinnedGateway {
                 gateway: gateway.id.parse().map_err(|_| "no gateway id")?,
                 doctor: gateway.doctor,
-                login: LoginVerifyingKey::from_bytes(Suite::Patient, &hex(&gateway.login)?)
+                login: LoginVerifyingKey::from_bytes(ClientKind::Patient, &hex(&gateway.login)?)
                     .map_err(|error| error.to_string())?,
                 alerts: identity::VerifyingKey::from_bytes(&alerts).map_err(|error| error.to_string())?,
                 tls_spki,
@@ -515,13 +519,13 @@ pub(crate) mod tests {
         let patient: PatientId = patient.parse().unwrap();
         let identity = ClientIdentity {
             id: ClientId::Patient(patient.clone()),
-            login: LoginKey::generate(Suite::Patient, &mut rng).unwrap(),
+            login: LoginKey::generate(ClientKind::Patient, &mut rng).unwrap(),
             receipts: Some(identity::SigningKey::generate(&mut rng)),
         };
         let gateway = PinnedGateway {
             gateway: GatewayId::from_random([7; 16]),
             doctor: doctor.parse().unwrap(),
-            login: LoginKey::generate(Suite::Patient, &mut rng).unwrap().verifying_key(),
+            login: LoginKey::generate(ClientKind::Patient, &mut rng).unwrap().verifying_key(),
             alerts: gateway_key().verifying_key(),
             tls_spki: [9; 32],
         };
@@ -535,7 +539,7 @@ pub(crate) mod tests {
     }
 
     fn ticket() -> Ticket {
-        Ticket { token: [3; 16], key: Secret::new([4; 32]) }
+        Ticket { token: [3; 16], suite: Suite::Patient, key: Secret::new([4; 32]) }
     }
 
     #[test]

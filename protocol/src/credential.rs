@@ -1,11 +1,11 @@
 //! Who has which keys. A credential is pinned together with its kind: a patient's key logs in with suite 1 on the
-//! TLS port only, a wearable's with suite 2 only. Keys are looked up by id among pinned ones, never taken from a
-//! login message.
+//! TLS port only, a wearable's with suites 2 to 4 on the plain port only. Keys are looked up by id among pinned ones,
+//! never taken from a login message.
 
 use alloc::vec::Vec;
 use core::fmt;
 
-use crypto::{Secret, identity, purpose, sha256};
+use crypto::{Aead, Secret, identity, purpose, sha256};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use crate::{
     id::{ClientId, DoctorId, GatewayId, KeyId},
 };
 
-/// A way to log in.
+/// A way to log in. A build has those whose features it was given; no other gets into the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Suite {
@@ -22,6 +22,11 @@ pub enum Suite {
     Patient = 1,
     /// Wearables: Ed25519, X25519, AES-256-GCM.
     Wearable = 2,
+    /// Wearables without AES in hardware: as suite 2 with Ascon-AEAD128 (NIST SP 800-232). Feature `ascon`.
+    Ascon = 3,
+    /// Wearables, and what is recorded stays closed to a later quantum computer: as suite 2 with X25519 and ML-KEM-768
+    /// together. Feature `ml-kem`.
+    Hybrid = 4,
 }
 
 impl Suite {
@@ -37,7 +42,39 @@ impl Suite {
         match number {
             1 => Some(Self::Patient),
             2 => Some(Self::Wearable),
+            3 => Some(Self::Ascon),
+            4 => Some(Self::Hybrid),
             _ => None,
+        }
+    }
+
+    /// The kind of client that logs in with it; no other may.
+    #[must_use]
+    pub const fn kind(self) -> ClientKind {
+        match self {
+            Self::Patient => ClientKind::Patient,
+            Self::Wearable | Self::Ascon | Self::Hybrid => ClientKind::Wearable,
+        }
+    }
+
+    /// Whether its own key exchange keeps recordings closed to a later quantum computer. A patient's does not; the TLS
+    /// around it may.
+    #[must_use]
+    pub const fn is_post_quantum(self) -> bool {
+        matches!(self, Self::Hybrid)
+    }
+
+    /// The cipher of its sealed messages and records.
+    ///
+    /// # Errors
+    /// [`Fault::PeerSuite`] if this build does not have it.
+    pub(crate) const fn aead(self) -> Result<Aead, Fault> {
+        match self {
+            #[cfg(feature = "ascon")]
+            Self::Ascon => Ok(Aead::AsconAead128),
+            #[cfg(not(feature = "ascon"))]
+            Self::Ascon => Err(Fault::PeerSuite),
+            Self::Patient | Self::Wearable | Self::Hybrid => Ok(Aead::Aes256Gcm),
         }
     }
 }
@@ -52,12 +89,29 @@ pub enum ClientKind {
 }
 
 impl ClientKind {
-    /// The suite that this kind logs in with.
+    /// All suites of this build for this kind, the preferred first.
     #[must_use]
-    pub const fn suite(self) -> Suite {
+    pub const fn suites(self) -> &'static [Suite] {
         match self {
-            Self::Patient => Suite::Patient,
-            Self::Wearable => Suite::Wearable,
+            Self::Patient => &[
+                #[cfg(feature = "elgamal")]
+                Suite::Patient,
+            ],
+            Self::Wearable => &[
+                #[cfg(feature = "ml-kem")]
+                Suite::Hybrid,
+                Suite::Wearable,
+                #[cfg(feature = "ascon")]
+                Suite::Ascon,
+            ],
+        }
+    }
+
+    /// Its number in a pairing.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Patient => 1,
+            Self::Wearable => 2,
         }
     }
 }
@@ -74,43 +128,43 @@ impl fmt::Display for ClientKind {
 /// A key that signs logins.
 #[derive(Debug)]
 pub enum LoginKey {
-    /// For suite 1.
+    /// A patient's.
     #[cfg(feature = "elgamal")]
     ElGamal(crypto::elgamal::SigningKey),
-    /// For suite 2.
+    /// A wearable's.
     Ed25519(identity::SigningKey),
 }
 
 impl LoginKey {
-    /// A fresh key for a suite.
+    /// A fresh key for a kind of client.
     ///
     /// # Errors
-    /// [`Fault::PeerSuite`] if this build has no such suite.
-    pub fn generate(suite: Suite, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, Fault> {
-        match suite {
+    /// [`Fault::PeerSuite`] if this build has no suite for it.
+    pub fn generate(kind: ClientKind, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, Fault> {
+        match kind {
             #[cfg(feature = "elgamal")]
-            Suite::Patient => Ok(Self::ElGamal(crypto::elgamal::SigningKey::generate(rng))),
+            ClientKind::Patient => Ok(Self::ElGamal(crypto::elgamal::SigningKey::generate(rng))),
             #[cfg(not(feature = "elgamal"))]
-            Suite::Patient => Err(Fault::PeerSuite),
-            Suite::Wearable => Ok(Self::Ed25519(identity::SigningKey::generate(rng))),
+            ClientKind::Patient => Err(Fault::PeerSuite),
+            ClientKind::Wearable => Ok(Self::Ed25519(identity::SigningKey::generate(rng))),
         }
     }
 
-    /// The key of a suite out of its 32 secret bytes.
+    /// The key of a kind of client out of its 32 secret bytes.
     ///
     /// # Errors
-    /// [`Fault::DeniedKey`] if the bytes are no key of that suite.
-    pub fn from_secret(suite: Suite, bytes: [u8; 32]) -> Result<Self, Fault> {
-        match suite {
+    /// [`Fault::DeniedKey`] if the bytes are no key of that kind.
+    pub fn from_secret(kind: ClientKind, bytes: [u8; 32]) -> Result<Self, Fault> {
+        match kind {
             #[cfg(feature = "elgamal")]
-            Suite::Patient => {
+            ClientKind::Patient => {
                 crypto::elgamal::SigningKey::from_secret(&Secret::<purpose::ElGamalKey>::new(bytes))
                     .map(Self::ElGamal)
                     .map_err(|_| Fault::DeniedKey)
             }
             #[cfg(not(feature = "elgamal"))]
-            Suite::Patient => Err(Fault::PeerSuite),
-            Suite::Wearable => {
+            ClientKind::Patient => Err(Fault::PeerSuite),
+            ClientKind::Wearable => {
                 Ok(Self::Ed25519(identity::SigningKey::from_secret(&Secret::<purpose::Ed25519Key>::new(
                     bytes,
                 ))))
@@ -160,33 +214,33 @@ impl LoginKey {
 /// The public half of a [`LoginKey`], known to be well formed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginVerifyingKey {
-    /// For suite 1.
+    /// A patient's.
     #[cfg(feature = "elgamal")]
     ElGamal(crypto::elgamal::VerifyingKey),
-    /// For suite 2.
+    /// A wearable's.
     Ed25519(identity::VerifyingKey),
 }
 
 impl LoginVerifyingKey {
-    /// Reads the public key of a suite; every check of the key is made here.
+    /// Reads the public key of a kind of client; every check of the key is made here.
     ///
     /// # Errors
-    /// [`Fault::DeniedKey`] if the bytes are no key of that suite.
-    pub fn from_bytes(suite: Suite, bytes: &[u8]) -> Result<Self, Fault> {
-        match suite {
+    /// [`Fault::DeniedKey`] if the bytes are no key of that kind.
+    pub fn from_bytes(kind: ClientKind, bytes: &[u8]) -> Result<Self, Fault> {
+        match kind {
             #[cfg(feature = "elgamal")]
-            Suite::Patient => crypto::elgamal::VerifyingKey::from_bytes(bytes)
+            ClientKind::Patient => crypto::elgamal::VerifyingKey::from_bytes(bytes)
                 .map(Self::ElGamal)
                 .map_err(|_| Fault::DeniedKey),
             #[cfg(not(feature = "elgamal"))]
-            Suite::Patient => Err(Fault::PeerSuite),
-            Suite::Wearable => {
+            ClientKind::Patient => Err(Fault::PeerSuite),
+            ClientKind::Wearable => {
                 identity::VerifyingKey::from_bytes(bytes).map(Self::Ed25519).map_err(|_| Fault::DeniedKey)
             }
         }
     }
 
-    /// The key as bytes: 384 for suite 1, 32 for suite 2.
+    /// The key as bytes: 384 of a patient's, 32 of a wearable's.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
@@ -196,13 +250,13 @@ impl LoginVerifyingKey {
         }
     }
 
-    /// The suite it is for.
+    /// The kind of client it is for.
     #[must_use]
-    pub const fn suite(&self) -> Suite {
+    pub const fn kind(&self) -> ClientKind {
         match self {
             #[cfg(feature = "elgamal")]
-            Self::ElGamal(_) => Suite::Patient,
-            Self::Ed25519(_) => Suite::Wearable,
+            Self::ElGamal(_) => ClientKind::Patient,
+            Self::Ed25519(_) => ClientKind::Wearable,
         }
     }
 
@@ -239,7 +293,7 @@ pub(crate) fn key_id_of(kind: &str, public: &[u8]) -> KeyId {
     KeyId::from_bytes(id)
 }
 
-/// The keys with which a gateway proves itself: one per suite, and one that signs alerts.
+/// The keys with which a gateway proves itself: one per kind of client, and one that signs alerts.
 #[derive(Debug)]
 pub struct GatewayIdentity {
     /// This installation.

@@ -1,14 +1,18 @@
 //! An established session: sealed records in both directions, each with its own key, sequence and key updates. Owns
 //! the nonces; knows no message and no socket.
 //!
-//! A record is a frame whose body is AES-256-GCM ciphertext. Additional data: version (1 byte), opcode (1), length
+//! A record is a frame whose body is ciphertext of the suite's cipher. Additional data: version (1 byte), opcode (1), length
 //! field (4, big-endian), session id (16). Nonce: the direction's IV XOR the big-endian sequence number, which is
 //! never sent: a record that is lost, repeated or reordered does not open, and that ends the session.
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crypto::{AeadKey, Prk, Secret, aead::TAG_LEN, purpose};
+use crypto::{
+    Aead, AeadKey, Prk, Secret,
+    aead::{MAX_NONCE_LEN, TAG_LEN},
+    purpose,
+};
 
 use crate::{
     VERSION,
@@ -40,19 +44,21 @@ pub(crate) struct SessionKeys {
     pub(crate) confirm: Secret<purpose::ConfirmKey>,
     pub(crate) wrap: Secret<purpose::WrapKey>,
     pub(crate) resume: Secret<purpose::ResumeKey>,
+    aead: Aead,
     c2g: Secret<purpose::TrafficKey>,
     g2c: Secret<purpose::TrafficKey>,
 }
 
 impl SessionKeys {
-    /// All keys out of the last pseudo-random key and the hash of everything that was said.
-    pub(crate) fn derive(prk: &Prk, transcript: &[u8; 32]) -> Self {
+    /// All keys out of the last pseudo-random key and the hash of everything that was said; `aead` seals the records.
+    pub(crate) fn derive(prk: &Prk, transcript: &[u8; 32], aead: Aead) -> Self {
         let id: Secret<purpose::ConfirmKey, 16> = prk.expand("session id", &[transcript]);
         Self {
             id: SessionId::from_bytes(*id.expose()),
             confirm: prk.expand("confirm g", &[transcript]),
             wrap: prk.expand("group wrap", &[transcript]),
             resume: prk.expand("resume", &[transcript]),
+            aead,
             c2g: prk.expand("c2g", &[transcript]),
             g2c: prk.expand("g2c", &[transcript]),
         }
@@ -63,27 +69,31 @@ impl SessionKeys {
 #[derive(Debug)]
 struct Direction {
     secret: Secret<purpose::TrafficKey>,
+    aead: Aead,
     key: AeadKey,
-    iv: [u8; 12],
+    iv: [u8; MAX_NONCE_LEN],
     sequence: u64,
     since: Monotonic,
 }
 
 impl Direction {
-    fn new(secret: Secret<purpose::TrafficKey>, since: Monotonic) -> Self {
+    fn new(secret: Secret<purpose::TrafficKey>, aead: Aead, since: Monotonic) -> Self {
         let prk = Prk::from_secret(&secret);
-        let key = AeadKey::new::<purpose::TrafficKey>(&prk.expand("record key", &[]));
-        let iv: Secret<purpose::TrafficKey, 12> = prk.expand("record iv", &[]);
-        Self { secret, key, iv: *iv.expose(), sequence: 0, since }
+        let key = aead.expand::<purpose::TrafficKey>(&prk, "record key", &[]);
+        // A shorter nonce takes the first bytes: what HKDF gives for its own length.
+        let iv: Secret<purpose::TrafficKey, MAX_NONCE_LEN> = prk.expand("record iv", &[]);
+        Self { secret, aead, key, iv: *iv.expose(), sequence: 0, since }
     }
 
     fn update(&mut self, now: Monotonic) {
-        *self = Self::new(Prk::from_secret(&self.secret).expand("key update", &[]), now);
+        *self = Self::new(Prk::from_secret(&self.secret).expand("key update", &[]), self.aead, now);
     }
 
-    fn nonce(&self) -> [u8; 12] {
-        let mut nonce = self.iv;
-        for (byte, counted) in nonce.iter_mut().skip(4).zip(self.sequence.to_be_bytes()) {
+    /// The nonce of the next record, as long as the cipher wants it, written where it can stay.
+    fn nonce<'a>(&self, place: &'a mut [u8; MAX_NONCE_LEN]) -> &'a [u8] {
+        *place = self.iv;
+        let (nonce, _) = place.split_at_mut(self.key.only_nonce().len());
+        for (byte, counted) in nonce.iter_mut().rev().zip(self.sequence.to_le_bytes()) {
             *byte ^= counted;
         }
         nonce
@@ -111,8 +121,8 @@ impl Session {
         };
         Self {
             id: keys.id,
-            send: Direction::new(send.duplicate(), now.mono),
-            receive: Direction::new(receive.duplicate(), now.mono),
+            send: Direction::new(send.duplicate(), keys.aead, now.mono),
+            receive: Direction::new(receive.duplicate(), keys.aead, now.mono),
             since: now.mono,
         }
     }
@@ -149,13 +159,11 @@ impl Session {
         let from = bytes.len();
         bytes.extend_from_slice(plaintext);
         let additional = additional_data(opcode, body_len, self.id);
-        let nonce = self.send.nonce();
+        let mut place = [0; MAX_NONCE_LEN];
+        let nonce = self.send.nonce(&mut place);
         #[cfg(feature = "testkit")]
-        crate::testkit::ledger::note(&self.send.secret, &nonce, "a session");
-        self.send
-            .key
-            .seal_in_place(&nonce, &additional, bytes, from)
-            .map_err(|_| Fault::LocalSessionSpent)?;
+        crate::testkit::ledger::note(&self.send.secret, nonce, "a session");
+        self.send.key.seal_in_place(nonce, &additional, bytes, from).map_err(|_| Fault::LocalSessionSpent)?;
         self.send.sequence += 1;
         Ok(())
     }
@@ -170,7 +178,7 @@ impl Session {
         let plaintext = self
             .receive
             .key
-            .open(&self.receive.nonce(), &additional, &record.body)
+            .open(self.receive.nonce(&mut [0; MAX_NONCE_LEN]), &additional, &record.body)
             .map_err(|_| Fault::PeerRecord(record.opcode))?;
         if is_update {
             if !plaintext.is_empty() {
@@ -202,10 +210,16 @@ mod tests {
     const START: Now = Now { wall: UnixMillis(0), mono: Monotonic(0) };
     const LATER: Now = Now { wall: UnixMillis(0), mono: Monotonic(3_600_000) };
 
-    fn pair() -> (Session, Session) {
-        let keys = SessionKeys::derive(&Prk::extract(b"", &[b"test"]), &[7; 32]);
+    fn pair(aead: Aead) -> (Session, Session) {
+        let keys = SessionKeys::derive(&Prk::extract(b"", &[b"test"]), &[7; 32], aead);
         (Session::new(&keys, Side::Client, START), Session::new(&keys, Side::Gateway, START))
     }
+
+    const AEADS: &[Aead] = &[
+        Aead::Aes256Gcm,
+        #[cfg(feature = "ascon")]
+        Aead::AsconAead128,
+    ];
 
     fn frames(bytes: &[u8]) -> Vec<Frame> {
         let mut reader = FrameReader::new(frame::MAX_BODY);
@@ -215,48 +229,59 @@ mod tests {
 
     #[test]
     fn records_open_once_and_in_order() {
-        let (mut client, mut gateway) = pair();
-        let first = &frames(&client.seal(Opcode::Vitals, b"one", START).unwrap())[0];
-        let second = &frames(&client.seal(Opcode::Vitals, b"two", START).unwrap())[0];
-        assert_eq!(gateway.open(second, START), Err(Fault::PeerRecord(Opcode::Vitals)));
-        assert_eq!(gateway.open(first, START).unwrap().unwrap(), b"one");
-        assert_eq!(gateway.open(first, START), Err(Fault::PeerRecord(Opcode::Vitals)));
-        assert_eq!(gateway.open(second, START).unwrap().unwrap(), b"two");
+        for aead in AEADS.iter().copied() {
+            let (mut client, mut gateway) = pair(aead);
+            let first = &frames(&client.seal(Opcode::Vitals, b"one", START).unwrap())[0];
+            let second = &frames(&client.seal(Opcode::Vitals, b"two", START).unwrap())[0];
+            assert_eq!(gateway.open(second, START), Err(Fault::PeerRecord(Opcode::Vitals)));
+            assert_eq!(gateway.open(first, START).unwrap().unwrap(), b"one");
+            assert_eq!(gateway.open(first, START), Err(Fault::PeerRecord(Opcode::Vitals)));
+            assert_eq!(gateway.open(second, START).unwrap().unwrap(), b"two");
+        }
     }
 
     #[test]
     fn a_record_is_bound_to_its_opcode_direction_and_session() {
-        let (mut client, mut gateway) = pair();
-        let record = frames(&client.seal(Opcode::Vitals, b"one", START).unwrap()).remove(0);
-        let renamed = Frame { opcode: Opcode::Heartbeat, ..record.clone() };
-        assert!(gateway.open(&renamed, START).is_err());
-        assert!(client.open(&record, START).is_err(), "reflected");
-        let other = SessionKeys::derive(&Prk::extract(b"", &[b"other"]), &[7; 32]);
-        assert!(Session::new(&other, Side::Gateway, START).open(&record, START).is_err());
+        for aead in AEADS.iter().copied() {
+            let (mut client, mut gateway) = pair(aead);
+            let record = frames(&client.seal(Opcode::Vitals, b"one", START).unwrap()).remove(0);
+            let renamed = Frame { opcode: Opcode::Heartbeat, ..record.clone() };
+            assert!(gateway.open(&renamed, START).is_err());
+            assert!(client.open(&record, START).is_err(), "reflected");
+            let other = SessionKeys::derive(&Prk::extract(b"", &[b"other"]), &[7; 32], aead);
+            assert!(Session::new(&other, Side::Gateway, START).open(&record, START).is_err());
+        }
     }
 
     #[test]
     fn an_hour_old_key_is_updated_before_the_next_record() {
-        let (mut client, mut gateway) = pair();
-        let records = frames(&client.seal(Opcode::Vitals, b"late", LATER).unwrap());
-        assert_eq!(records.iter().map(|r| r.opcode).collect::<Vec<_>>(), [Opcode::KeyUpdate, Opcode::Vitals]);
-        assert_eq!(gateway.open(&records[0], LATER).unwrap(), None);
-        assert_eq!(gateway.open(&records[1], LATER).unwrap().unwrap(), b"late");
+        for aead in AEADS.iter().copied() {
+            let (mut client, mut gateway) = pair(aead);
+            let records = frames(&client.seal(Opcode::Vitals, b"late", LATER).unwrap());
+            assert_eq!(
+                records.iter().map(|r| r.opcode).collect::<Vec<_>>(),
+                [Opcode::KeyUpdate, Opcode::Vitals]
+            );
+            assert_eq!(gateway.open(&records[0], LATER).unwrap(), None);
+            assert_eq!(gateway.open(&records[1], LATER).unwrap().unwrap(), b"late");
+        }
     }
 
     #[test]
     fn the_record_counter_is_enforced_on_both_sides() {
-        let (mut client, mut gateway) = pair();
-        client.send.sequence = MAX_RECORDS_PER_KEY;
-        gateway.receive.sequence = MAX_RECORDS_PER_KEY;
-        let mut overdue = Vec::new();
-        client.seal_one(Opcode::Vitals, b"x", &mut overdue).unwrap();
-        assert!(matches!(gateway.open(&frames(&overdue)[0], START), Err(Fault::PeerLimit(_))));
-        client.send.sequence = MAX_RECORDS_PER_KEY;
-        let records = frames(&client.seal(Opcode::Vitals, b"x", START).unwrap());
-        assert_eq!(records[0].opcode, Opcode::KeyUpdate);
-        for record in &records {
-            gateway.open(record, START).unwrap();
+        for aead in AEADS.iter().copied() {
+            let (mut client, mut gateway) = pair(aead);
+            client.send.sequence = MAX_RECORDS_PER_KEY;
+            gateway.receive.sequence = MAX_RECORDS_PER_KEY;
+            let mut overdue = Vec::new();
+            client.seal_one(Opcode::Vitals, b"x", &mut overdue).unwrap();
+            assert!(matches!(gateway.open(&frames(&overdue)[0], START), Err(Fault::PeerLimit(_))));
+            client.send.sequence = MAX_RECORDS_PER_KEY;
+            let records = frames(&client.seal(Opcode::Vitals, b"x", START).unwrap());
+            assert_eq!(records[0].opcode, Opcode::KeyUpdate);
+            for record in &records {
+                gateway.open(record, START).unwrap();
+            }
         }
     }
 }

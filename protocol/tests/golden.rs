@@ -17,7 +17,8 @@ use std::{collections::BTreeMap, convert::Infallible, fs, path::PathBuf, sync::A
 
 use common::*;
 use crypto::{
-    AeadKey, Prk, Secret, elgamal, exchange, framed, identity::SigningKey, pake::Pake, purpose, sha256,
+    AeadKey, Prk, Secret, elgamal, exchange, framed, identity::SigningKey, ml_kem, pake::Pake, purpose,
+    sha256,
 };
 use rand_chacha::{
     ChaCha20Rng,
@@ -37,7 +38,7 @@ use vitalward_protocol::{
     frame::HEADER_LEN,
     group::GroupOwner,
     handshake::{
-        Channel,
+        Channel, Terms,
         resume::{ResumeRecord, TOKEN_LIFETIME, Ticket, token_hash},
     },
     id::{AlertId, ClientId, GatewayId, KeyId, PatientId, Seq, SessionId},
@@ -144,8 +145,8 @@ fn gateway_identity() -> GatewayIdentity {
     GatewayIdentity {
         gateway: GatewayId::from_random([0x01; 16]),
         doctor: "D001".parse().unwrap(),
-        patient_login: LoginKey::from_secret(Suite::Patient, [0x02; 32]).unwrap(),
-        wearable_login: LoginKey::from_secret(Suite::Wearable, [0x03; 32]).unwrap(),
+        patient_login: LoginKey::from_secret(ClientKind::Patient, [0x02; 32]).unwrap(),
+        wearable_login: LoginKey::from_secret(ClientKind::Wearable, [0x03; 32]).unwrap(),
         alerts: SigningKey::from_secret(&Secret::new([0x04; 32])),
         tls_spki: [0x05; 32],
     }
@@ -156,7 +157,7 @@ fn client_login(kind: ClientKind) -> LoginKey {
         ClientKind::Patient => [0x11; 32],
         ClientKind::Wearable => [0x13; 32],
     };
-    LoginKey::from_secret(kind.suite(), secret).unwrap()
+    LoginKey::from_secret(kind, secret).unwrap()
 }
 
 fn receipt_key() -> SigningKey {
@@ -235,6 +236,7 @@ impl Studio {
         &mut self,
         identity: &Arc<ClientIdentity>,
         mut gateway: GatewayEndpoint,
+        suites: &[Suite],
         ticket: Option<(Ticket, ResumeRecord)>,
     ) -> InSession {
         let kind = identity.id.kind();
@@ -244,8 +246,7 @@ impl Studio {
             Arc::clone(identity),
             self.identity.pinned(kind),
             ticket,
-            channel_of(kind),
-            clock,
+            Terms { suites: suites.to_vec(), channel: channel_of(kind), clock },
             self.now,
             &mut self.client_tape,
         )
@@ -411,8 +412,9 @@ fn pairing_scene(
     scene.value("exporter", &exporter);
     scene.draws("client", &client);
     scene.draws("gateway", &gateway);
-    let suite = [kind.suite().number()];
-    let ids = ["pair client", "pair gateway"].map(|role| framed(role, &[&suite, code().selector.as_bytes()]));
+    let number_of_kind = [if kind == ClientKind::Patient { 1 } else { 2 }];
+    let ids = ["pair client", "pair gateway"]
+        .map(|role| framed(role, &[&number_of_kind, code().selector.as_bytes()]));
     scene.value("pake identity A", &ids[0]);
     scene.value("pake identity B", &ids[1]);
     let (pake, message) =
@@ -474,27 +476,71 @@ fn session_keys(scene: &mut Scene, prk: &Prk, th: &[u8; 32]) -> Keys {
     keys
 }
 
+/// How a suite seals. Of a 32-byte expansion and a 16-byte nonce it takes the first bytes that its cipher wants, which are
+/// what HKDF gives for that length.
+#[derive(Clone, Copy)]
+enum Sealing {
+    AesGcm,
+    Ascon,
+}
+
+impl Sealing {
+    const fn of(suite: Suite) -> Self {
+        match suite {
+            Suite::Ascon => Self::Ascon,
+            _ => Self::AesGcm,
+        }
+    }
+
+    fn key(self, expanded: &[u8; 32]) -> &[u8] {
+        match self {
+            Self::AesGcm => expanded,
+            Self::Ascon => &expanded[..16],
+        }
+    }
+
+    fn open(self, expanded: &[u8; 32], nonce: &[u8; 16], aad: &[u8], sealed: &[u8]) -> Vec<u8> {
+        match self {
+            Self::AesGcm => open(expanded, nonce.first_chunk().unwrap(), aad, sealed),
+            Self::Ascon => {
+                let key = Secret::<purpose::TrafficKey, 16>::new(*expanded.first_chunk().unwrap());
+                AeadKey::ascon(&key).open(nonce, aad, sealed).unwrap()
+            }
+        }
+    }
+
+    /// XORs the sequence number into the end of the nonce.
+    fn count(self, nonce: &mut [u8; 16], sequence: u64) {
+        let from = match self {
+            Self::AesGcm => 4,
+            Self::Ascon => 8,
+        };
+        for (byte, counted) in nonce[from..].iter_mut().zip(sequence.to_be_bytes()) {
+            *byte ^= counted;
+        }
+    }
+}
+
 /// One direction of records, opened again.
 struct Records {
+    aead: Sealing,
     secret: [u8; 32],
     sequence: u64,
     session: [u8; 16],
 }
 
 impl Records {
-    const fn new(secret: [u8; 32], session: [u8; 16]) -> Self {
-        Self { secret, sequence: 0, session }
+    const fn new(aead: Sealing, secret: [u8; 32], session: [u8; 16]) -> Self {
+        Self { aead, secret, sequence: 0, session }
     }
 
     fn open(&mut self, bytes: &[u8]) -> Vec<u8> {
         let prk = prk_of(&self.secret);
-        let (key, mut nonce): ([u8; 32], [u8; 12]) =
+        let (key, mut nonce): ([u8; 32], [u8; 16]) =
             (expand(&prk, "record key", &[]), expand(&prk, "record iv", &[]));
-        for (byte, counted) in nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()) {
-            *byte ^= counted;
-        }
+        self.aead.count(&mut nonce, self.sequence);
         let aad = [&[VERSION, bytes[4]][..], &bytes[..4], &self.session].concat();
-        let plaintext = open(&key, &nonce, &aad, &bytes[HEADER_LEN..]);
+        let plaintext = self.aead.open(&key, &nonce, &aad, &bytes[HEADER_LEN..]);
         self.sequence += 1;
         if bytes[4] == Opcode::KeyUpdate as u8 {
             (self.secret, self.sequence) = (expand(&prk, "key update", &[]), 0);
@@ -504,11 +550,11 @@ impl Records {
 }
 
 fn login_scene(
-    kind: ClientKind,
+    suite: Suite,
     (sent, client, gateway): (Vec<Sent>, Vec<Vec<u8>>, Vec<Vec<u8>>),
 ) -> (Scene, Keys, Records, Records) {
     let [hello, reply, proof, confirmation] = &sent[..] else { panic!("a login has four frames") };
-    let (number, exporter) = binding(kind);
+    let (number, exporter) = binding(suite.kind());
     let mut scene = Scene::default();
     scene.value("channel", &[number]);
     scene.value("exporter", &exporter);
@@ -519,35 +565,48 @@ fn login_scene(
     let (share, rest) = sized(&reply.body()[33..]);
     let (_, sealed) = varint(rest);
     let clear = &reply.body()[..reply.body().len() - sealed.len()];
-    let shared = match kind {
-        ClientKind::Patient => {
+    let (point, ciphertext) = share.split_at_checked(32).unwrap();
+    let shared = match suite {
+        Suite::Patient => {
             let own = elgamal::kem::Ephemeral::generate(&mut Again(client[0].clone()));
-            own.agree(share).unwrap().expose().to_vec()
+            vec![own.agree(share).unwrap().expose().to_vec()]
         }
-        ClientKind::Wearable => {
+        Suite::Wearable | Suite::Ascon => {
             let own = exchange::Ephemeral::generate(&mut Again(client[0].clone()));
-            own.agree(share).unwrap().expose().to_vec()
+            vec![own.agree(share).unwrap().expose().to_vec()]
+        }
+        Suite::Hybrid => {
+            let own = exchange::Ephemeral::generate(&mut Again(client[0].clone()));
+            let seed = ml_kem::Ephemeral::generate(&mut Again(client[1].clone()));
+            let secrets = [own.agree(point).unwrap(), seed.decapsulate(ciphertext).unwrap()];
+            secrets.iter().map(|secret| secret.expose().to_vec()).collect()
         }
     };
-    scene.value("shared secret", &shared);
-    let th1 = sha256("th1", &[&[kind.suite().number()], &[number], hello.body(), clear]);
+    for secret in &shared {
+        scene.value("shared secret", secret);
+    }
+    let th1 = sha256("th1", &[&[suite.number()], &[number], hello.body(), clear]);
     scene.value("TH1", &th1);
-    let prk1 = Prk::extract(&th1, &[&shared, &exporter]);
+    let inputs: Vec<&[u8]> = shared.iter().map(Vec::as_slice).chain([&exporter[..]]).collect();
+    let prk1 = Prk::extract(&th1, &inputs);
+    let aead = Sealing::of(suite);
     let [g2c, c2g, mac_g, mac_c]: [[u8; 32]; 4] =
         ["hs g2c", "hs c2g", "mac g", "mac c"].map(|label| expand(&prk1, label, &[&th1]));
-    for (name, key) in [("hs g2c", g2c), ("hs c2g", c2g), ("mac g", mac_g), ("mac c", mac_c)] {
-        scene.value(name, &key);
+    for (name, key) in
+        [("hs g2c", aead.key(&g2c)), ("hs c2g", aead.key(&c2g)), ("mac g", &mac_g), ("mac c", &mac_c)]
+    {
+        scene.value(name, key);
     }
-    scene.value("HELLO_REPLY opened", &open(&g2c, &[0; 12], &th1, sealed));
+    scene.value("HELLO_REPLY opened", &aead.open(&g2c, &[0; 16], &th1, sealed));
     let th2 = sha256("th2", &[&th1, sealed]);
     scene.value("TH2", &th2);
     scene.frame(proof);
-    scene.value("KEY_VERIFICATION of the client opened", &open(&c2g, &[0; 12], &th2, proof.body()));
+    scene.value("KEY_VERIFICATION of the client opened", &aead.open(&c2g, &[0; 16], &th2, proof.body()));
     let th3 = sha256("th3", &[&th2, proof.body()]);
     scene.value("TH3", &th3);
     let keys = session_keys(&mut scene, &prk1.chain(&th3), &th3);
     let (from_client, mut from_gateway) =
-        (Records::new(keys.c2g, keys.session), Records::new(keys.g2c, keys.session));
+        (Records::new(aead, keys.c2g, keys.session), Records::new(aead, keys.g2c, keys.session));
     scene.frame(confirmation);
     let said = from_gateway.open(&confirmation.bytes);
     let confirm = Secret::<purpose::ConfirmKey>::new(keys.confirm);
@@ -677,8 +736,8 @@ fn play() -> Recording {
     let mut studio = Studio::new(1);
     let (identity, gateway) = studio.pair(kind);
     add("patient pairing", pairing_scene(kind, studio.take()), &mut seen);
-    let mut session = studio.log_in(&identity, gateway, None);
-    let (scene, keys, mut from_client, mut from_gateway) = login_scene(kind, studio.take());
+    let mut session = studio.log_in(&identity, gateway, &[Suite::Patient], None);
+    let (scene, keys, mut from_client, mut from_gateway) = login_scene(Suite::Patient, studio.take());
     assert_eq!((session.id.as_bytes(), session.resume.expose()), (&keys.session, &keys.resume));
     seen.insert(Opcode::KeyVerification as u8, proof_frame(&scene));
     add("patient login", scene, &mut seen);
@@ -729,8 +788,8 @@ fn play() -> Recording {
     let mut studio = Studio::new(2);
     let (identity, gateway) = studio.pair(kind);
     add("wearable pairing", pairing_scene(kind, studio.take()), &mut seen);
-    let mut session = studio.log_in(&identity, gateway, None);
-    let (scene, keys, mut from_client, mut from_gateway) = login_scene(kind, studio.take());
+    let mut session = studio.log_in(&identity, gateway, &[Suite::Wearable], None);
+    let (scene, keys, mut from_client, mut from_gateway) = login_scene(Suite::Wearable, studio.take());
     add("wearable login", scene, &mut seen);
 
     let token = [0x32; 16];
@@ -763,11 +822,16 @@ fn play() -> Recording {
         &mut seen,
     );
 
-    let ticket = Ticket { token, key: Secret::new(keys.resume) };
-    let record =
-        ResumeRecord { client: identity.id.clone(), key_id: session.key, key: Secret::new(keys.resume) };
+    let suite = Suite::Wearable;
+    let ticket = Ticket { token, suite, key: Secret::new(keys.resume) };
+    let record = ResumeRecord {
+        client: identity.id.clone(),
+        suite,
+        key_id: session.key,
+        key: Secret::new(keys.resume),
+    };
     let gateway = GatewayEndpoint::new(kind, channel_of(kind), studio.now);
-    let resumed = studio.log_in(&identity, gateway, Some((ticket, record)));
+    let resumed = studio.log_in(&identity, gateway, &[suite], Some((ticket, record)));
     let mut scene = resume_scene(kind, &keys.resume, studio.take());
     assert_eq!(
         scene.0.iter().find(|e| e["name"] == "session id").unwrap()["hex"],

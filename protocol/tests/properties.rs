@@ -13,7 +13,7 @@ use crypto::{Secret, identity::SigningKey};
 use proptest::{collection::vec, option, prelude::*};
 use vitalward_protocol::{
     alert::{Audience, Draft, Priority, Receipt, Stage, UnverifiedAlert, UnverifiedReceipt},
-    credential::ClientKind,
+    credential::{ClientKind, Suite},
     error::Fault,
     frame::{self, FrameReader, HEADER_LEN, MAX_BODY},
     handshake::{Channel, responder::Login, resume::Resumption, resume::Ticket},
@@ -161,7 +161,7 @@ proptest! {
     fn a_client_takes_any_bytes_in_any_state(bytes in garbage(), state in 0..4, split in 1_usize..50) {
         let mut clinic = Clinic::new(2);
         let identity = clinic.enrolled(wearable(1));
-        let ticket = Ticket { token: [1; 16], key: Secret::new([1; 32]) };
+        let ticket = Ticket { token: [1; 16], suite: Suite::Wearable, key: Secret::new([1; 32]) };
         let mut talk = match state {
             0 => clinic.connect(&identity, None),
             1 => clinic.connect(&identity, Some(ticket)),

@@ -13,7 +13,7 @@ use std::{fmt::Debug, sync::Arc};
 use common::*;
 use crypto::{Secret, identity::SigningKey};
 use vitalward_protocol::{
-    credential::{ClientIdentity, ClientKind, LoginKey},
+    credential::{ClientIdentity, ClientKind, LoginKey, Suite},
     endpoint::pairing::PairingEndpoint,
     group::{GroupMember, GroupOwner},
     handshake::resume::{ResumeRecord, Ticket},
@@ -48,7 +48,7 @@ fn keys_and_what_holds_them_are_redacted() {
     let login = [0x5b; 32];
     let receipts = [0x6c; 32];
     for kind in [ClientKind::Patient, ClientKind::Wearable] {
-        let login_key = || LoginKey::from_secret(kind.suite(), login).unwrap();
+        let login_key = || LoginKey::from_secret(kind, login).unwrap();
         let receipt_key = || SigningKey::from_secret(&Secret::new(receipts));
         let id = if kind == ClientKind::Patient { patient("P001") } else { wearable(1) };
         let identity =
@@ -88,10 +88,11 @@ fn keys_and_what_holds_them_are_redacted() {
 #[test]
 fn tickets_rows_and_group_keys_are_redacted() {
     let secret = [0x5b; 32];
-    let ticket = Ticket { token: [1; 16], key: Secret::new(secret) };
+    let ticket = Ticket { token: [1; 16], suite: Suite::Patient, key: Secret::new(secret) };
     assert_hidden("a ticket", &ticket, &secret);
     let key_id = vitalward_protocol::id::KeyId::from_bytes([2; 16]);
-    let row = ResumeRecord { client: patient("P001"), key_id, key: Secret::new(secret) };
+    let row =
+        ResumeRecord { client: patient("P001"), suite: Suite::Patient, key_id, key: Secret::new(secret) };
     assert_hidden("a row", &row, &secret);
     let mut clinic = Clinic::new(2);
     let (gateway, mono) = (GatewayId::from_random([3; 16]), clinic.now.mono);

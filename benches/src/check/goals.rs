@@ -8,7 +8,7 @@ use crypto::{
     purpose::{MacKey, TrafficKey},
     sha256,
 };
-use protocol::credential::ClientKind;
+use protocol::credential::Suite;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use sha2::{Digest, Sha512};
 
@@ -190,7 +190,7 @@ fn hkdf() -> Sides {
 }
 
 fn full_login() -> Sides {
-    let mut parties = Parties::new(ClientKind::Patient);
+    let mut parties = Parties::new(Suite::Patient);
     Sides {
         subject: Operation::self_timed(move || parties.log_in().gateway),
         reference: times(1, reference::exponentiation_256()),
@@ -200,7 +200,7 @@ fn full_login() -> Sides {
 }
 
 fn resumed_login_at_gateway() -> Sides {
-    let [mut full, mut resumed] = [(); 2].map(|()| Parties::new(ClientKind::Patient));
+    let [mut full, mut resumed] = [(); 2].map(|()| Parties::new(Suite::Patient));
     let session = resumed.log_in();
     Sides {
         subject: Operation::self_timed(move || resumed.resume(&session).gateway),
@@ -211,7 +211,7 @@ fn resumed_login_at_gateway() -> Sides {
 }
 
 fn resumed_login() -> Sides {
-    let [mut full, mut resumed] = [(); 2].map(|()| Parties::new(ClientKind::Patient));
+    let [mut full, mut resumed] = [(); 2].map(|()| Parties::new(Suite::Patient));
     let session = resumed.log_in();
     Sides {
         subject: Operation::new(move || resumed.resume(&session)),

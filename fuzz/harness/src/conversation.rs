@@ -15,7 +15,7 @@ use protocol::{
     credential::{ClientIdentity, ClientKind, LoginKey},
     endpoint::client::{ClientEndpoint, Event},
     frame::{self, HEADER_LEN, MAX_BODY, MAX_BODY_BEFORE_LOGIN},
-    handshake::resume::Ticket,
+    handshake::{Terms, resume::Ticket},
     id::{AlertId, BootId, ClientId, PatientId, Seq},
     message::{Farewell, FromClient},
     opcode::Opcode,
@@ -118,7 +118,7 @@ struct World {
 static SECOND: LazyLock<Arc<ClientIdentity>> = LazyLock::new(|| {
     Arc::new(ClientIdentity {
         id: ClientId::Patient("P002".parse().unwrap()),
-        login: LoginKey::from_secret(ClientKind::Patient.suite(), [21; 32]).unwrap(),
+        login: LoginKey::from_secret(ClientKind::Patient, [21; 32]).unwrap(),
         receipts: Some(SigningKey::from_secret(&Secret::new([22; 32]))),
     })
 });
@@ -285,9 +285,8 @@ impl World {
         let (identity, kind) = (Arc::clone(&client.identity), client.identity.id.kind());
         self.gateway.accept(conn, kind, channel(kind), self.now);
         let (pinned, ticket) = (self.gateway.identity.pinned(kind), client.ticket.take());
-        let clock = ClockFlag::Synced;
-        let endpoint =
-            ClientEndpoint::connect(identity, pinned, ticket, channel(kind), clock, self.now, &mut self.rng);
+        let terms = Terms::of(kind, channel(kind), ClockFlag::Synced);
+        let endpoint = ClientEndpoint::connect(identity, pinned, ticket, terms, self.now, &mut self.rng);
         let (to_gateway, to_client) = (VecDeque::new(), VecDeque::new());
         client.talk = Some(Talk { endpoint: endpoint.unwrap(), conn, to_gateway, to_client, misled: false });
         self.carry();

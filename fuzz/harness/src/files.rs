@@ -14,7 +14,7 @@ use host::datadir::DataDir;
 use patient::store::{Binding, KeptAlert, Store};
 use protocol::{
     alert::Stage,
-    credential::ClientKind,
+    credential::{ClientKind, Suite},
     handshake::resume::Ticket,
     id::{BootId, Seq},
     time::UnixMillis,
@@ -246,7 +246,12 @@ pub(crate) fn genuine() -> Vec<Vec<u8>> {
         paired: NOW.wall,
     };
     store.keep_binding(&binding).unwrap();
-    store.keep_ticket(&Ticket { token: [7; 16], key: Secret::new([8; 32]) }, UnixMillis(u64::MAX)).unwrap();
+    store
+        .keep_ticket(
+            &Ticket { token: [7; 16], suite: Suite::Patient, key: Secret::new([8; 32]) },
+            UnixMillis(u64::MAX),
+        )
+        .unwrap();
     let kept = KeptAlert { alert: content::alert(), seen: NOW.wall, stage: Stage::Acknowledged };
     store.keep_alert(&kept).unwrap();
     let alert = format!("alert-{}.json", kept.alert.id());

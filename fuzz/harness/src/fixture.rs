@@ -46,7 +46,7 @@ pub(crate) static WEARABLE: LazyLock<Arc<ClientIdentity>> = LazyLock::new(|| {
 });
 
 fn login_key(kind: ClientKind, byte: u8) -> LoginKey {
-    LoginKey::from_secret(kind.suite(), [byte; 32]).unwrap()
+    LoginKey::from_secret(kind, [byte; 32]).unwrap()
 }
 
 /// The client of a kind.

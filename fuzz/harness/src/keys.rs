@@ -9,7 +9,7 @@ use crypto::{
     purpose::{MacKey, TrafficKey},
     verify_mac,
 };
-use protocol::credential::{LoginKey, LoginVerifyingKey, Suite};
+use protocol::credential::{ClientKind, LoginKey, LoginVerifyingKey};
 
 use crate::{
     certificate::{certificate, genuine as genuine_certificate},
@@ -110,16 +110,16 @@ fn tag(bytes: &[u8]) {
 }
 
 fn login_key(bytes: &[u8]) {
-    for suite in [Suite::Patient, Suite::Wearable] {
-        if let Ok(key) = LoginVerifyingKey::from_bytes(suite, bytes) {
-            assert_eq!((key.suite(), key.to_bytes()), (suite, bytes.to_vec()));
+    for kind in [ClientKind::Patient, ClientKind::Wearable] {
+        if let Ok(key) = LoginVerifyingKey::from_bytes(kind, bytes) {
+            assert_eq!((key.kind(), key.to_bytes()), (kind, bytes.to_vec()));
         }
         if let Ok(secret) = bytes.try_into()
-            && let Ok(key) = LoginKey::from_secret(suite, secret)
+            && let Ok(key) = LoginKey::from_secret(kind, secret)
         {
             assert_eq!(key.to_secret().expose(), &secret);
             let public = key.verifying_key();
-            assert_eq!(LoginVerifyingKey::from_bytes(suite, &public.to_bytes()).as_ref(), Ok(&public));
+            assert_eq!(LoginVerifyingKey::from_bytes(kind, &public.to_bytes()).as_ref(), Ok(&public));
         }
     }
 }

@@ -105,7 +105,7 @@ fn start(kind: ClientKind) -> (AwaitPairReply, Vec<u8>) {
         kind,
         wanted: Some(client(kind).id.clone()),
         name: None,
-        login: LoginKey::from_secret(kind.suite(), [9; 32]).unwrap(),
+        login: LoginKey::from_secret(kind, [9; 32]).unwrap(),
         receipts: (kind == ClientKind::Patient).then(|| SigningKey::from_secret(&Secret::new([10; 32]))),
     };
     AwaitPairReply::start(candidate, the_code(), channel(kind), &mut rng(1))

@@ -300,7 +300,7 @@ impl Connection {
                         Some(pinned) => Some(pinned.map_err(|_| Fault::LocalStorage)?),
                         None => {
                             let decoy = keys.identity().pinned(kind).login;
-                            LoginVerifyingKey::from_bytes(decoy.suite(), &decoy.to_bytes())?;
+                            LoginVerifyingKey::from_bytes(decoy.kind(), &decoy.to_bytes())?;
                             None
                         }
                     };

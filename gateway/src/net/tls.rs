@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use crypto::{Secret, purpose};
 use protocol::{
-    credential::{GatewayIdentity, LoginKey, Suite},
+    credential::{ClientKind, GatewayIdentity, LoginKey},
     handshake::Channel,
     id::{DoctorId, GatewayId},
 };
@@ -41,8 +41,8 @@ pub fn new_identity(doctor: &DoctorId) -> anyhow::Result<StoredIdentity> {
     let keys = GatewayIdentity {
         gateway: GatewayId::from_random(id),
         doctor: doctor.clone(),
-        patient_login: LoginKey::generate(Suite::Patient, &mut rng)?,
-        wearable_login: LoginKey::generate(Suite::Wearable, &mut rng)?,
+        patient_login: LoginKey::generate(ClientKind::Patient, &mut rng)?,
+        wearable_login: LoginKey::generate(ClientKind::Wearable, &mut rng)?,
         alerts: crypto::identity::SigningKey::from_secret(&Secret::<purpose::Ed25519Key>::generate(&mut rng)),
         tls_spki: Sha256::digest(key.subject_public_key_info()).into(),
     };

@@ -55,8 +55,7 @@ impl EnrolledClient {
     /// # Errors
     /// [`StoreError::Damaged`] if a key is none.
     pub fn pinned(&self) -> Result<PinnedClient, StoreError> {
-        let login =
-            LoginVerifyingKey::from_bytes(self.id.kind().suite(), &self.login_key).map_err(damaged)?;
+        let login = LoginVerifyingKey::from_bytes(self.id.kind(), &self.login_key).map_err(damaged)?;
         Ok(PinnedClient { id: self.id.clone(), login, receipts: self.receipt_key()? })
     }
 

@@ -8,7 +8,7 @@ use crypto::{
     purpose,
 };
 use protocol::{
-    credential::{GatewayIdentity, LoginKey, Suite},
+    credential::{ClientKind, GatewayIdentity, LoginKey},
     id::DoctorId,
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -68,8 +68,8 @@ impl View<'_> {
         let keys = GatewayIdentity {
             gateway,
             doctor: self.doctor.clone(),
-            patient_login: LoginKey::from_secret(Suite::Patient, *patient).map_err(damaged)?,
-            wearable_login: LoginKey::from_secret(Suite::Wearable, *wearable).map_err(damaged)?,
+            patient_login: LoginKey::from_secret(ClientKind::Patient, *patient).map_err(damaged)?,
+            wearable_login: LoginKey::from_secret(ClientKind::Wearable, *wearable).map_err(damaged)?,
             alerts: SigningKey::from_secret(&alerts),
             tls_spki,
         };

@@ -27,7 +27,7 @@ use crypto::{Secret, identity::VerifyingKey, purpose};
 use host::{Clock, entropy::system_rng};
 use protocol::{
     alert::UnverifiedReceipt,
-    credential::GatewayIdentity,
+    credential::{GatewayIdentity, Suite},
     error::Fault,
     handshake::{
         Established,
@@ -218,7 +218,12 @@ impl Ward {
     pub(crate) async fn token(&self, hash: [u8; 32]) -> Result<Option<ResumeRecord>, Fault> {
         let now = self.now().wall;
         let record = self.store.read(move |view| view.token(&hash, now)).await.map_err(|e| local(&e))?;
-        Ok(record.map(|token| ResumeRecord { client: token.client, key_id: token.key_id, key: token.psk }))
+        Ok(record.map(|token| ResumeRecord {
+            client: token.client,
+            suite: token.suite,
+            key_id: token.key_id,
+            key: token.psk,
+        }))
     }
 
     /// Uses a token up; only then may its resumption be answered.
@@ -281,13 +286,14 @@ impl Ward {
         source: &str,
         post_quantum: bool,
     ) -> Result<(Admitted, Welcome), Fault> {
-        let Established { client, session, wrap, resume, key, resumed, .. } = established;
+        let Established { client, session, suite, wrap, resume, key, resumed, .. } = established;
         let now = self.now();
         let mut token = [0; 16];
         system_rng().fill_bytes(&mut token);
         let token_expires = now.wall + TOKEN_LIFETIME;
-        let (enrolled, first_login) =
-            self.commit_login(&client, key, resume, resumed, token, source.to_owned(), now.wall).await?;
+        let (enrolled, first_login) = self
+            .commit_login(&client, suite, key, resume, resumed, token, source.to_owned(), now.wall)
+            .await?;
         let receipt_key = enrolled.receipt_key().map_err(|error| local(&error))?;
         let patient = enrolled.patient;
 
@@ -347,6 +353,7 @@ impl Ward {
     async fn commit_login(
         &self,
         client: &ClientId,
+        suite: Suite,
         key: KeyId,
         resume: Secret<purpose::ResumeKey>,
         resumed: bool,
@@ -369,13 +376,7 @@ impl Ward {
             let expires = now + TOKEN_LIFETIME;
             // One token at a time: a RESUME that somebody held back must not displace a newer session.
             ledger.delete_tokens(&id)?;
-            let record = TokenRecord {
-                client: id.clone(),
-                suite: id.kind().suite(),
-                key_id: key,
-                psk: resume,
-                expires,
-            };
+            let record = TokenRecord { client: id.clone(), suite, key_id: key, psk: resume, expires };
             ledger.save_token(&token_hash(&token), &record, now)?;
             let how = if resumed { "resumed" } else { "full login" };
             ledger.audit(AuditEvent::LoggedIn, &id.to_string(), &source, how, now)?;

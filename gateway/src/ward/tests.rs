@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use protocol::{
-    credential::{ClientIdentity, ClientKind, LoginKey, PinnedClient, Suite},
+    credential::{ClientIdentity, ClientKind, LoginKey, PinnedClient},
     frame::FrameReader,
-    handshake::{Channel, initiator::AwaitReply, responder::Login},
+    handshake::{Channel, Terms, initiator::AwaitReply, responder::Login},
     time::ClockFlag,
 };
 
@@ -23,7 +23,7 @@ fn ward(folder: &Path) -> Arc<Ward> {
 
 /// Pairs the device with a new key, as far as its first login.
 async fn pair(ward: &Ward, code: &str) -> ClientIdentity {
-    let login = LoginKey::generate(Suite::Wearable, &mut system_rng()).unwrap();
+    let login = LoginKey::generate(ClientKind::Wearable, &mut system_rng()).unwrap();
     let pinned = PinnedClient { id: DEVICE, login: login.verifying_key(), receipts: None };
     let now = ward.now().wall;
     let offer = Offer {
@@ -52,8 +52,8 @@ async fn proved(ward: &Ward, client: ClientIdentity) -> Established {
     };
     let (now, rng) = (ward.now(), &mut system_rng());
     let pinned = ward.identity().pinned(ClientKind::Wearable);
-    let (waiting, hello) =
-        AwaitReply::start(Arc::new(client), pinned, Channel::Plain, ClockFlag::None, now, rng).unwrap();
+    let terms = Terms::of(ClientKind::Wearable, Channel::Plain, ClockFlag::None);
+    let (waiting, hello) = AwaitReply::start(Arc::new(client), pinned, terms, now, rng).unwrap();
     let login = Login::parse(hello, ClientKind::Wearable, Channel::Plain).unwrap();
     let (expected, reply) = login.answer(ward.identity(), Duration::from_secs(30), now, rng).unwrap();
     let (_, proof) = waiting.handle_reply(&body(&reply), rng).unwrap();
@@ -71,7 +71,7 @@ async fn a_login_overtaken_by_its_own_replacement_is_refused() {
     let first = proved(&ward, old).await;
     ward.admit(first, "here", false).await.unwrap();
 
-    let again = LoginKey::from_secret(Suite::Wearable, secret).unwrap();
+    let again = LoginKey::from_secret(ClientKind::Wearable, secret).unwrap();
     let overtaken = proved(&ward, ClientIdentity { id: DEVICE, login: again, receipts: None }).await;
     let new = pair(&ward, "BCD-EFG-HJ3").await;
     let replacing = proved(&ward, new).await;
@@ -90,7 +90,7 @@ async fn a_login_overtaken_by_its_revocation_is_refused() {
     let secret = *first.login.to_secret().expose();
     let established = proved(&ward, first).await;
     ward.admit(established, "here", false).await.unwrap();
-    let again = LoginKey::from_secret(Suite::Wearable, secret).unwrap();
+    let again = LoginKey::from_secret(ClientKind::Wearable, secret).unwrap();
     let overtaken = proved(&ward, ClientIdentity { id: DEVICE, login: again, receipts: None }).await;
     ward.revoke(ClientKind::Wearable, &DEVICE.to_string(), "a test").await.unwrap();
     assert_eq!(ward.admit(overtaken, "here", false).await.err(), Some(Fault::DeniedUnknown));

@@ -5,7 +5,7 @@ use std::{slice, sync::Arc};
 use crypto::Secret;
 use gateway::store::{Store, StoreError, clients::Standing, offers::Offer, tokens::TokenRecord};
 use protocol::{
-    credential::{ClientKind, PinnedClient},
+    credential::{ClientKind, PinnedClient, Suite},
     id::ClientId,
     time::UnixMillis,
 };
@@ -42,7 +42,7 @@ async fn confirm(store: &Store, client: &PinnedClient, now: UnixMillis) -> Resul
 async fn give_token(store: &Store, client: &PinnedClient, hash: u8, expires: UnixMillis) {
     let token = TokenRecord {
         client: client.id.clone(),
-        suite: client.login.suite(),
+        suite: Suite::Wearable,
         key_id: client.login.key_id(),
         psk: Secret::new([hash; 32]),
         expires,

@@ -86,8 +86,8 @@ pub(crate) fn identity() -> StoredIdentity {
     let keys = GatewayIdentity {
         gateway: GatewayId::from_random([3; 16]),
         doctor: "D001".parse::<DoctorId>().unwrap(),
-        patient_login: LoginKey::generate(ClientKind::Patient.suite(), &mut rng).unwrap(),
-        wearable_login: LoginKey::generate(ClientKind::Wearable.suite(), &mut rng).unwrap(),
+        patient_login: LoginKey::generate(ClientKind::Patient, &mut rng).unwrap(),
+        wearable_login: LoginKey::generate(ClientKind::Wearable, &mut rng).unwrap(),
         alerts: identity::SigningKey::generate(&mut rng),
         tls_spki: [5; 32],
     };
@@ -101,7 +101,7 @@ pub(crate) fn identity() -> StoredIdentity {
 /// A client with keys of its own, drawn from `seed`.
 pub(crate) fn client(id: ClientId, seed: u64) -> PinnedClient {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
-    let login = LoginKey::generate(id.kind().suite(), &mut rng).unwrap().verifying_key();
+    let login = LoginKey::generate(id.kind(), &mut rng).unwrap().verifying_key();
     let receipts =
         (id.kind() == ClientKind::Patient).then(|| identity::SigningKey::generate(&mut rng).verifying_key());
     PinnedClient { id, login, receipts }

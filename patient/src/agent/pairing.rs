@@ -3,7 +3,7 @@
 
 use host::{drive, entropy::system_rng};
 use protocol::{
-    credential::{ClientIdentity, ClientKind, LoginKey, PinnedGateway, Suite},
+    credential::{ClientIdentity, ClientKind, LoginKey, PinnedGateway},
     endpoint::pairing::PairingEndpoint,
     error::{Fault, Refusal},
     id::ClientId,
@@ -156,7 +156,7 @@ impl Agent {
             kind: ClientKind::Patient,
             wanted: self.config.id.clone().map(ClientId::Patient),
             name: None,
-            login: LoginKey::generate(Suite::Patient, &mut rng).map_err(protocol)?,
+            login: LoginKey::generate(ClientKind::Patient, &mut rng).map_err(protocol)?,
             receipts: Some(crypto::identity::SigningKey::generate(&mut rng)),
         };
         let endpoint = PairingEndpoint::start(candidate, code, secured.channel, self.clock.now(), &mut rng);

@@ -7,9 +7,9 @@ use core::alloc::{GlobalAlloc, Layout};
 
 use rand_core::CryptoRng;
 use vitalward_protocol::{
-    credential::{ClientIdentity, PinnedGateway},
+    credential::{ClientIdentity, ClientKind, PinnedGateway},
     endpoint::client::ClientEndpoint,
-    handshake::Channel,
+    handshake::{Channel, Terms},
     time::{ClockFlag, Now},
 };
 
@@ -41,8 +41,9 @@ pub fn exchange(
     received: &[u8],
     rng: &mut dyn CryptoRng,
 ) -> usize {
+    let terms = Terms::of(ClientKind::Wearable, Channel::Plain, ClockFlag::None);
     let Ok(mut endpoint) =
-        ClientEndpoint::connect(identity, pinned, None, Channel::Plain, ClockFlag::None, now, rng)
+        ClientEndpoint::connect(identity, pinned, None, terms, now, rng)
     else {
         return 0;
     };

@@ -9,12 +9,12 @@ use super::{LOGIN_LIMIT, Link, SILENCE_LIMIT};
 use crate::{
     alert::{Alert, Audience, UnverifiedAlert},
     codec,
-    credential::{ClientIdentity, ClientKind, PinnedGateway},
+    credential::{ClientIdentity, ClientKind, PinnedGateway, Suite},
     error::{Fault, Refusal},
     frame::{self, Frame},
     group::{Epoch, GroupMember},
     handshake::{
-        Channel, Established,
+        Established, Terms,
         initiator::{AwaitConfirmation, AwaitReply},
         resume::{AwaitResumeReply, Ticket},
     },
@@ -22,7 +22,7 @@ use crate::{
     message::{Farewell, FromClient, ToClient},
     opcode::Opcode,
     session::Session,
-    time::{ClockFlag, Monotonic, Now, UnixMillis},
+    time::{Monotonic, Now, UnixMillis},
 };
 
 /// What happened on the connection.
@@ -32,6 +32,8 @@ pub enum Event {
     Established {
         /// The session.
         session: SessionId,
+        /// The suite of the full login that it began with.
+        suite: Suite,
         /// Whether a token opened it.
         resumed: bool,
         /// The gateway's clock, verified.
@@ -77,7 +79,7 @@ enum State {
     Resuming(AwaitResumeReply),
     AwaitReply(AwaitReply),
     AwaitConfirmation(AwaitConfirmation),
-    Established { session: Session, group: GroupMember, resume: Secret<purpose::ResumeKey> },
+    Established { session: Session, suite: Suite, group: GroupMember, resume: Secret<purpose::ResumeKey> },
     Closed,
 }
 
@@ -98,34 +100,33 @@ impl State {
 pub struct ClientEndpoint {
     identity: Arc<ClientIdentity>,
     pinned: PinnedGateway,
-    channel: Channel,
-    clock: ClockFlag,
+    terms: Terms,
     link: Link,
     state: State,
     events: VecDeque<Event>,
 }
 
 impl ClientEndpoint {
-    /// A fresh connection to the pinned gateway: resumes with a ticket if there is one, else logs in fully.
+    /// A fresh connection to the pinned gateway: resumes with a ticket if there is one of a suite that the terms allow,
+    /// else logs in fully.
     ///
     /// # Errors
-    /// [`Fault::PeerSuite`] if this build or channel has no suite for the identity.
+    /// [`Fault::PeerSuite`] if the identity, its channel or this build does not have one of the suites, or there is none.
     pub fn connect(
         identity: Arc<ClientIdentity>,
         pinned: PinnedGateway,
         ticket: Option<Ticket>,
-        channel: Channel,
-        clock: ClockFlag,
+        terms: Terms,
         now: Now,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, Fault> {
         let link = Link::new(now);
         let events = VecDeque::new();
-        let mut endpoint = Self { identity, pinned, channel, clock, link, state: State::Closed, events };
-        match ticket {
+        let mut endpoint = Self { identity, pinned, terms, link, state: State::Closed, events };
+        match ticket.filter(|ticket| endpoint.terms.suites.contains(&ticket.suite)) {
             Some(ticket) => {
                 let identity = Arc::clone(&endpoint.identity);
-                let (state, resume) = AwaitResumeReply::start(identity, ticket, channel, clock, now, rng);
+                let (state, resume) = AwaitResumeReply::start(identity, ticket, &endpoint.terms, now, rng);
                 endpoint.state = State::Resuming(state);
                 endpoint.link.send(frame::encode(Opcode::Resume, &resume), now);
             }
@@ -136,8 +137,7 @@ impl ClientEndpoint {
 
     fn log_in(&mut self, now: Now, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(), Fault> {
         let identity = Arc::clone(&self.identity);
-        let (state, hello) =
-            AwaitReply::start(identity, self.pinned.clone(), self.channel, self.clock, now, rng)?;
+        let (state, hello) = AwaitReply::start(identity, self.pinned.clone(), self.terms.clone(), now, rng)?;
         self.state = State::AwaitReply(state);
         self.link.send(frame::encode(Opcode::Hello, &hello), now);
         Ok(())
@@ -171,8 +171,8 @@ impl ClientEndpoint {
     ) -> Result<Life, Fault> {
         let out_of_order = Fault::PeerOutOfOrder { opcode: frame.opcode, state: self.state.name() };
         match (core::mem::replace(&mut self.state, State::Closed), frame.opcode) {
-            (State::Established { session, group, resume }, opcode) => {
-                self.state = State::Established { session, group, resume };
+            (established @ State::Established { .. }, opcode) => {
+                self.state = established;
                 return match (opcode, self.identity.id.kind()) {
                     (Opcode::EncMsg, ClientKind::Patient) => Ok(self.handle_broadcast(&frame.body)),
                     (Opcode::EncMsg, ClientKind::Wearable) => Err(out_of_order),
@@ -202,20 +202,25 @@ impl ClientEndpoint {
     }
 
     fn establish(&mut self, established: Established) {
-        let Established { session, wrap, resume, resumed, peer_time, .. } = established;
+        let Established { session, suite, wrap, resume, resumed, peer_time, .. } = established;
         let group = GroupMember::new(self.pinned.gateway, &wrap);
         let session_id = session.id();
         self.link.allow_large_frames();
-        self.state = State::Established { session, group, resume };
-        self.events.push_back(Event::Established { session: session_id, resumed, gateway_time: peer_time });
+        self.state = State::Established { session, suite, group, resume };
+        self.events.push_back(Event::Established {
+            session: session_id,
+            suite,
+            resumed,
+            gateway_time: peer_time,
+        });
     }
 
     fn handle_record(&mut self, record: &Frame, now: Now) -> Result<(), Fault> {
-        let State::Established { session, group, resume } = &mut self.state else { return Ok(()) };
+        let State::Established { session, suite, group, resume } = &mut self.state else { return Ok(()) };
         let Some(plaintext) = session.open(record, now)? else { return Ok(()) };
         let event = match ToClient::decode(record.opcode, &plaintext)? {
             ToClient::Token(said) => Event::Ticket {
-                ticket: Ticket { token: said.token, key: resume.duplicate() },
+                ticket: Ticket { token: said.token, suite: *suite, key: resume.duplicate() },
                 expires: said.expires,
             },
             ToClient::GroupKey(key) => Event::GroupKey(group.handle_key(&key)?),

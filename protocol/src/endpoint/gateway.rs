@@ -245,7 +245,7 @@ impl GatewayEndpoint {
     ///
     /// # Errors
     /// As [`Self::say`].
-    #[cfg(feature = "testkit")]
+    #[cfg(any(feature = "testkit", feature = "conformance"))]
     pub fn say_bytes(&mut self, opcode: Opcode, body: &[u8], now: Now) -> Result<(), Fault> {
         self.send_record(opcode, body, now)
     }

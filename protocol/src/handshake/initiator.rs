@@ -1,14 +1,14 @@
 //! The client's side of a full login. It sends nothing that only its own gateway may see before the gateway has proved
 //! itself with the pinned key.
 
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
 use crypto::verify_mac;
 use rand_core::CryptoRng;
 
 use super::{
-    Channel, ClientProof, Established, GatewayProof, HandshakeKeys, Hello, HelloReply, ONE_TIME_NONCE, Share,
-    confirmation, gateway_hint, th2,
+    ClientProof, Established, GatewayProof, HandshakeKeys, Hello, HelloReply, Terms, confirmation,
+    gateway_hint, open_only, seal_only, share::Offer, th2,
 };
 use crate::{
     VERSION, codec,
@@ -25,9 +25,8 @@ use crate::{
 pub struct AwaitReply {
     identity: Arc<ClientIdentity>,
     pinned: PinnedGateway,
-    channel: Channel,
-    share: Share,
-    suite: Suite,
+    terms: Terms,
+    offer: Offer,
     hello: Vec<u8>,
 }
 
@@ -35,33 +34,31 @@ impl AwaitReply {
     /// Begins a login: the state, and the body of HELLO.
     ///
     /// # Errors
-    /// [`Fault::PeerSuite`] if this build or channel has no suite for the identity.
+    /// [`Fault::PeerSuite`] if the identity, its channel or this build does not have one of the suites, or there is none.
     pub fn start(
         identity: Arc<ClientIdentity>,
         pinned: PinnedGateway,
-        channel: Channel,
-        clock: ClockFlag,
+        terms: Terms,
         now: Now,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Self, Vec<u8>), Fault> {
-        let suite = identity.id.kind().suite();
-        if !channel.admits(suite) {
+        if !terms.suit(identity.id.kind()) {
             return Err(Fault::PeerSuite);
         }
-        let share = Share::generate(suite, rng)?;
+        let offer = Offer::generate(&terms.suites, rng)?;
         let mut nonce = [0; 32];
         rng.fill_bytes(&mut nonce);
         let hello = codec::encode(&Hello {
             version: VERSION,
-            suites: vec![suite.number()],
+            suites: terms.suites.iter().map(|suite| suite.number()).collect(),
             nonce,
-            share: share.public(),
-            timestamp: if clock == ClockFlag::None { UnixMillis(0) } else { now.wall },
-            clock,
+            share: offer.public(),
+            timestamp: if terms.clock == ClockFlag::None { UnixMillis(0) } else { now.wall },
+            clock: terms.clock,
             gateway_hint: gateway_hint(pinned.login.key_id(), &nonce),
             extensions: Vec::new(),
         });
-        Ok((Self { identity, pinned, channel, share, suite, hello: hello.clone() }, hello))
+        Ok((Self { identity, pinned, terms, offer, hello: hello.clone() }, hello))
     }
 
     /// Takes the body of HELLO_REPLY: the next state, and the body of KEY_VERIFICATION.
@@ -73,15 +70,15 @@ impl AwaitReply {
         body: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(AwaitConfirmation, Vec<u8>), Fault> {
-        let Self { identity, pinned, channel, share, suite, hello } = self;
+        let Self { identity, pinned, terms, offer, hello } = self;
         let malformed = |_| Fault::PeerMalformed(Opcode::HelloReply);
         let (reply, sealed) = codec::decode_prefix::<HelloReply>(body).map_err(malformed)?;
-        if reply.suite != suite.number() {
-            return Err(Fault::PeerSuite);
-        }
+        let offered = Suite::from_number(reply.suite).filter(|suite| terms.suites.contains(suite));
+        let suite = offered.ok_or(Fault::PeerSuite)?;
         let clear = body.strip_suffix(sealed).unwrap_or_default();
-        let keys = HandshakeKeys::agree(share, &reply.share, suite, &channel, &hello, clear)?;
-        let proof = keys.g2c.open(&ONE_TIME_NONCE, &keys.th1, sealed).map_err(|_| Fault::DeniedGateway)?;
+        let shared = offer.agree(suite, &reply.share)?;
+        let keys = HandshakeKeys::derive(&shared, suite, &terms.channel, &hello, clear)?;
+        let proof = open_only(&keys.g2c, &keys.th1, sealed).map_err(|_| Fault::DeniedGateway)?;
         let proof: GatewayProof = codec::decode(&proof).map_err(malformed)?;
         let named: [&[u8]; 3] = [&keys.th1, proof.gateway.as_bytes(), proof.key.as_bytes()];
         verify_mac(&keys.mac_g, "login mac gateway", &named, &proof.mac).map_err(|_| Fault::DeniedGateway)?;
@@ -100,10 +97,9 @@ impl AwaitReply {
             signature: identity.login.sign("login/client", &named, rng),
             mac: crypto::mac(&keys.mac_c, "login mac client", &named),
         });
-        let sealed =
-            keys.c2g.seal(&ONE_TIME_NONCE, &th2, &plaintext).map_err(|_| Fault::LocalSessionSpent)?;
+        let sealed = seal_only(&keys.c2g, &th2, &plaintext)?;
         let (th3, session) = keys.session_keys(&th2, &sealed);
-        Ok((AwaitConfirmation { identity, keys: session, th3, gateway_time: reply.timestamp }, sealed))
+        Ok((AwaitConfirmation { identity, suite, keys: session, th3, gateway_time: reply.timestamp }, sealed))
     }
 }
 
@@ -111,6 +107,7 @@ impl AwaitReply {
 #[derive(Debug)]
 pub struct AwaitConfirmation {
     identity: Arc<ClientIdentity>,
+    suite: Suite,
     keys: SessionKeys,
     th3: [u8; 32],
     gateway_time: UnixMillis,
@@ -127,7 +124,7 @@ impl AwaitConfirmation {
     /// # Errors
     /// [`Fault::DeniedGateway`] unless it confirms this login's keys.
     pub fn handle_confirmation(self, record: &Frame, now: Now) -> Result<Established, Fault> {
-        let Self { identity, keys, th3, gateway_time } = self;
+        let Self { identity, suite, keys, th3, gateway_time } = self;
         let mut session = Session::new(&keys, Side::Client, now);
         let said = session.open(record, now).ok().flatten().ok_or(Fault::DeniedGateway)?;
         if record.opcode != Opcode::KeyVerification || said != confirmation(&keys, &th3) {
@@ -137,6 +134,7 @@ impl AwaitConfirmation {
             client: identity.id.clone(),
             key: identity.login.verifying_key().key_id(),
             session,
+            suite,
             wrap: keys.wrap,
             resume: keys.resume,
             resumed: false,

@@ -17,16 +17,18 @@
 pub mod initiator;
 pub mod responder;
 pub mod resume;
+mod share;
 
 use alloc::vec::Vec;
 
-use crypto::{AeadKey, Prk, Secret, exchange, purpose, sha256};
-use rand_core::CryptoRng;
+use crypto::{Aead, AeadKey, OpenFailed, Prk, Secret, purpose, sha256};
 use serde::{Deserialize, Serialize};
+
+use self::share::Shared;
 
 use crate::{
     VERSION,
-    credential::Suite,
+    credential::{ClientKind, Suite},
     error::Fault,
     id::{ClientId, GatewayId, KeyId},
     opcode::Opcode,
@@ -66,9 +68,35 @@ impl Channel {
         (self.number(), self.exporter())
     }
 
-    /// Whether a suite may be used here: ElGamal only inside TLS, the small suites only outside.
-    pub(crate) const fn admits(&self, suite: Suite) -> bool {
-        matches!((self, suite), (Self::Tls { .. }, Suite::Patient) | (Self::Plain, Suite::Wearable))
+    /// Whether this kind of client may speak here: patients only inside TLS, wearables only outside.
+    pub(crate) const fn admits(&self, kind: ClientKind) -> bool {
+        matches!((self, kind), (Self::Tls { .. }, ClientKind::Patient) | (Self::Plain, ClientKind::Wearable))
+    }
+}
+
+/// On what terms a client connects.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The suites that it takes, the preferred first; suite 4 is preferred by every gateway, wherever it stands. A
+    /// session of another suite is not resumed.
+    pub suites: Vec<Suite>,
+    /// What the bytes travel in.
+    pub channel: Channel,
+    /// What its clock is worth.
+    pub clock: ClockFlag,
+}
+
+impl Terms {
+    /// With all suites of this build for a kind of client.
+    #[must_use]
+    pub fn of(kind: ClientKind, channel: Channel, clock: ClockFlag) -> Self {
+        Self { suites: kind.suites().to_vec(), channel, clock }
+    }
+
+    /// Whether a client of this kind can offer this.
+    fn suit(&self, kind: ClientKind) -> bool {
+        let has = |suite| kind.suites().contains(suite);
+        self.channel.admits(kind) && !self.suites.is_empty() && self.suites.iter().all(has)
     }
 }
 
@@ -79,6 +107,8 @@ pub struct Established {
     pub client: ClientId,
     /// Its records.
     pub session: Session,
+    /// The suite of the full login that it began with.
+    pub suite: Suite,
     /// Wraps group keys for this member.
     pub wrap: Secret<purpose::WrapKey>,
     /// Authenticates a resumption.
@@ -155,59 +185,10 @@ pub(crate) fn gateway_hint(key: KeyId, nonce: &[u8; 32]) -> [u8; 8] {
     tag.first_chunk().copied().unwrap_or_default()
 }
 
-/// An ephemeral half of the key exchange of a suite.
-pub(crate) enum Share {
-    #[cfg(feature = "elgamal")]
-    ElGamal(crypto::elgamal::kem::Ephemeral),
-    X25519(exchange::Ephemeral),
-}
-
-impl core::fmt::Debug for Share {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Share(..)")
-    }
-}
-
-impl Share {
-    pub(crate) fn generate(suite: Suite, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, Fault> {
-        match suite {
-            #[cfg(feature = "elgamal")]
-            Suite::Patient => Ok(Self::ElGamal(crypto::elgamal::kem::Ephemeral::generate(rng))),
-            #[cfg(not(feature = "elgamal"))]
-            Suite::Patient => Err(Fault::PeerSuite),
-            Suite::Wearable => Ok(Self::X25519(exchange::Ephemeral::generate(rng))),
-        }
-    }
-
-    pub(crate) fn public(&self) -> Vec<u8> {
-        match self {
-            #[cfg(feature = "elgamal")]
-            Self::ElGamal(share) => share.public().to_vec(),
-            Self::X25519(share) => share.public().to_vec(),
-        }
-    }
-
-    /// PRK1 of the peer's share, or a fault if that is no valid share.
-    fn agree(self, peer: &[u8], transcript: &[u8; 32], channel: &Channel) -> Result<Prk, Fault> {
-        let exporter = channel.exporter();
-        let prk = match self {
-            #[cfg(feature = "elgamal")]
-            Self::ElGamal(share) => {
-                share.agree(peer).map(|secret| Prk::extract(transcript, &[secret.expose(), &exporter]))
-            }
-            Self::X25519(share) => peer
-                .try_into()
-                .map_err(|_| crypto::InvalidShare)
-                .and_then(|peer: &[u8; 32]| share.agree(peer))
-                .map(|secret| Prk::extract(transcript, &[secret.expose(), &exporter])),
-        };
-        prk.map_err(|_| Fault::PeerLimit("a key share is a valid group element"))
-    }
-}
-
 /// Everything between the shares and the proofs.
 #[derive(Debug)]
 struct HandshakeKeys {
+    aead: Aead,
     th1: [u8; 32],
     prk1: Prk,
     g2c: AeadKey,
@@ -216,30 +197,36 @@ struct HandshakeKeys {
     mac_c: Secret<purpose::MacKey>,
 }
 
-/// Handshake keys seal one message each, so their nonce is constant.
-const ONE_TIME_NONCE: [u8; 12] = [0; 12];
-
 impl HandshakeKeys {
-    fn agree(
-        own: Share,
-        peer: &[u8],
+    fn derive(
+        shared: &Shared,
         suite: Suite,
         channel: &Channel,
         hello: &[u8],
         reply_clear: &[u8],
     ) -> Result<Self, Fault> {
+        let aead = suite.aead()?;
         let th1 = sha256("th1", &[&[suite.number()], &[channel.number()], hello, reply_clear]);
-        let prk1 = own.agree(peer, &th1, channel)?;
-        let key = |label| -> Secret<purpose::TrafficKey> { prk1.expand(label, &[&th1]) };
-        let (g2c, c2g) = (AeadKey::new(&key("hs g2c")), AeadKey::new(&key("hs c2g")));
+        let prk1 = shared.extract(&th1, &channel.exporter());
+        let key = |label| aead.expand::<purpose::TrafficKey>(&prk1, label, &[&th1]);
+        let (g2c, c2g) = (key("hs g2c"), key("hs c2g"));
         let (mac_g, mac_c) = (prk1.expand("mac g", &[&th1]), prk1.expand("mac c", &[&th1]));
-        Ok(Self { th1, prk1, g2c, c2g, mac_g, mac_c })
+        Ok(Self { aead, th1, prk1, g2c, c2g, mac_g, mac_c })
     }
 
     fn session_keys(&self, th2: &[u8; 32], client_ciphertext: &[u8]) -> ([u8; 32], SessionKeys) {
         let th3 = sha256("th3", &[th2, client_ciphertext]);
-        (th3, SessionKeys::derive(&self.prk1.chain(&th3), &th3))
+        (th3, SessionKeys::derive(&self.prk1.chain(&th3), &th3, self.aead))
     }
+}
+
+/// A handshake key seals one message.
+fn seal_only(key: &AeadKey, aad: &[u8; 32], plaintext: &[u8]) -> Result<Vec<u8>, Fault> {
+    key.seal(key.only_nonce(), aad, plaintext).map_err(|_| Fault::LocalSessionSpent)
+}
+
+fn open_only(key: &AeadKey, aad: &[u8; 32], sealed: &[u8]) -> Result<Vec<u8>, OpenFailed> {
+    key.open(key.only_nonce(), aad, sealed)
 }
 
 fn th2(th1: &[u8; 32], gateway_ciphertext: &[u8]) -> [u8; 32] {
@@ -264,11 +251,12 @@ mod tests {
     use super::{
         initiator::AwaitReply,
         responder::{ClaimedProof, Login},
+        share::Offer,
         *,
     };
     use crate::{
         codec,
-        credential::{ClientIdentity, ClientKind, GatewayIdentity, LoginKey, PinnedClient},
+        credential::{ClientIdentity, GatewayIdentity, LoginKey, PinnedClient},
         frame::{Frame, HEADER_LEN},
         id::DeviceId,
         session::Side,
@@ -277,9 +265,14 @@ mod tests {
 
     const NOW: Now = Now { wall: UnixMillis(1_790_000_000_000), mono: Monotonic(0) };
     const SUITE: Suite = Suite::Wearable;
+    const KIND: ClientKind = ClientKind::Wearable;
 
     fn key(seed: u8) -> LoginKey {
-        LoginKey::from_secret(SUITE, [seed; 32]).unwrap()
+        LoginKey::from_secret(KIND, [seed; 32]).unwrap()
+    }
+
+    fn terms() -> Terms {
+        Terms { suites: vec![SUITE], channel: Channel::Plain, clock: ClockFlag::Synced }
     }
 
     fn gateway() -> GatewayIdentity {
@@ -287,7 +280,7 @@ mod tests {
             gateway: GatewayId::from_bytes([1; 16]),
             doctor: "D001".parse().unwrap(),
             #[cfg(feature = "elgamal")]
-            patient_login: LoginKey::from_secret(Suite::Patient, [2; 32]).unwrap(),
+            patient_login: LoginKey::from_secret(ClientKind::Patient, [2; 32]).unwrap(),
             wearable_login: key(3),
             alerts: crypto::identity::SigningKey::from_secret(&Secret::new([4; 32])),
             tls_spki: [5; 32],
@@ -321,13 +314,12 @@ mod tests {
         let pinned = gateway().pinned(ClientKind::Wearable);
         let key = pinned.login.key_id();
         let identity = Arc::new(client());
-        let (state, hello) =
-            AwaitReply::start(identity, pinned, Channel::Plain, ClockFlag::Synced, NOW, &mut rng)?;
-        let share = Share::generate(SUITE, &mut rng)?;
-        let reply = HelloReply { suite: 2, nonce: [8; 32], share: share.public(), timestamp: NOW.wall };
-        let mut body = codec::encode(&reply);
+        let (state, hello) = AwaitReply::start(identity, pinned, terms(), NOW, &mut rng)?;
         let theirs: Hello = codec::decode(&hello).unwrap();
-        let keys = HandshakeKeys::agree(share, &theirs.share, SUITE, &Channel::Plain, &hello, &body)?;
+        let (share, shared) = share::answer(SUITE, &theirs.suites, &theirs.share, &mut rng)?;
+        let reply = HelloReply { suite: SUITE.number(), nonce: [8; 32], share, timestamp: NOW.wall };
+        let mut body = codec::encode(&reply);
+        let keys = HandshakeKeys::derive(&shared, SUITE, &Channel::Plain, &hello, &body)?;
         let named: [&[u8]; 3] = [&keys.th1, forgery.gateway.as_bytes(), key.as_bytes()];
         let proof = codec::encode(&GatewayProof {
             gateway: forgery.gateway,
@@ -335,20 +327,20 @@ mod tests {
             signature: forgery.signed_with.sign("login/gateway", &named, &mut rng),
             mac: forgery.mac(&keys.mac_g, "login mac gateway", &named),
         });
-        body.extend(keys.g2c.seal(&ONE_TIME_NONCE, &keys.th1, &proof).unwrap());
+        body.extend(seal_only(&keys.g2c, &keys.th1, &proof)?);
         state.handle_reply(&body, &mut rng).map(|_| ())
     }
 
     /// A client's proof, forged, as the gateway has opened it.
     fn proof_with(forgery: &Forgery) -> Result<ClaimedProof, Fault> {
         let mut rng = ChaCha20Rng::seed_from_u64(2);
-        let share = Share::generate(SUITE, &mut rng)?;
+        let offer = Offer::generate(&[SUITE], &mut rng)?;
         let nonce = [9; 32];
         let hello = codec::encode(&Hello {
             version: VERSION,
-            suites: vec![2],
+            suites: vec![SUITE.number()],
             nonce,
-            share: share.public(),
+            share: offer.public(),
             timestamp: NOW.wall,
             clock: ClockFlag::Synced,
             gateway_hint: gateway_hint(key(3).verifying_key().key_id(), &nonce),
@@ -358,7 +350,8 @@ mod tests {
         let (state, frame) = login.answer(&gateway(), Duration::from_secs(30), NOW, &mut rng)?;
         let (reply, sealed) = codec::decode_prefix::<HelloReply>(&frame[HEADER_LEN..]).unwrap();
         let clear = codec::encode(&reply);
-        let keys = HandshakeKeys::agree(share, &reply.share, SUITE, &Channel::Plain, &hello, &clear)?;
+        let shared = offer.agree(SUITE, &reply.share)?;
+        let keys = HandshakeKeys::derive(&shared, SUITE, &Channel::Plain, &hello, &clear)?;
         let th2 = th2(&keys.th1, sealed);
         let (id, key) = (client().id, client().login.verifying_key().key_id());
         let encoded = codec::encode(&id);
@@ -369,7 +362,7 @@ mod tests {
             signature: forgery.signed_with.sign("login/client", &named, &mut rng),
             mac: forgery.mac(&keys.mac_c, "login mac client", &named),
         });
-        state.open(keys.c2g.seal(&ONE_TIME_NONCE, &th2, &proof).unwrap())
+        state.open(seal_only(&keys.c2g, &th2, &proof)?)
     }
 
     fn verified(forgery: &Forgery) -> Result<(), Fault> {
@@ -413,8 +406,7 @@ mod tests {
         let mut rng = ChaCha20Rng::seed_from_u64(3);
         let pinned = gateway().pinned(ClientKind::Wearable);
         let identity = Arc::new(client());
-        let (state, hello) =
-            AwaitReply::start(identity, pinned, Channel::Plain, ClockFlag::Synced, NOW, &mut rng).unwrap();
+        let (state, hello) = AwaitReply::start(identity, pinned, terms(), NOW, &mut rng).unwrap();
         let login = Login::parse(hello, ClientKind::Wearable, Channel::Plain).unwrap();
         let (gateway_state, frame) =
             login.answer(&gateway(), Duration::from_secs(30), NOW, &mut rng).unwrap();

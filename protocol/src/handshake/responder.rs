@@ -8,12 +8,12 @@ use crypto::{sha256, verify_mac};
 use rand_core::CryptoRng;
 
 use super::{
-    Channel, ClientProof, Established, GatewayProof, HandshakeKeys, Hello, HelloReply, ONE_TIME_NONCE, Share,
-    check_version, confirmation, gateway_hint, th2,
+    Channel, ClientProof, Established, GatewayProof, HandshakeKeys, Hello, HelloReply, check_version,
+    confirmation, gateway_hint, open_only, seal_only, share, th2,
 };
 use crate::{
     codec,
-    credential::{ClientKind, GatewayIdentity, PinnedClient},
+    credential::{ClientKind, GatewayIdentity, LoginKey, PinnedClient, Suite},
     error::Fault,
     frame,
     id::{ClientId, GatewayId, KeyId},
@@ -26,6 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Login {
     kind: ClientKind,
+    suite: Suite,
     channel: Channel,
     hello: Hello,
     body: Vec<u8>,
@@ -39,14 +40,17 @@ impl Login {
     pub fn parse(body: Vec<u8>, kind: ClientKind, channel: Channel) -> Result<Self, Fault> {
         check_version(Opcode::Hello, &body)?;
         let hello: Hello = codec::decode(&body).map_err(|_| Fault::PeerMalformed(Opcode::Hello))?;
-        let suite = kind.suite();
-        if !hello.suites.contains(&suite.number()) || !channel.admits(suite) {
-            return Err(Fault::PeerSuite);
-        }
+        let suite = choose(kind, &hello.suites).filter(|_| channel.admits(kind)).ok_or(Fault::PeerSuite)?;
         if hello.clock == ClockFlag::None && kind == ClientKind::Patient {
             return Err(Fault::PeerLimit("a patient's client has a clock"));
         }
-        Ok(Self { kind, channel, hello, body })
+        Ok(Self { kind, suite, channel, hello, body })
+    }
+
+    /// The suite that the answer will choose.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
     }
 
     /// What a replay of this hello has in common with it.
@@ -58,7 +62,7 @@ impl Login {
     /// Answers: the next state, and the HELLO_REPLY frame. Costs a key exchange and a signature.
     ///
     /// # Errors
-    /// [`Fault::DeniedOtherGateway`], [`Fault::DeniedClock`], or a share that is no group element.
+    /// [`Fault::DeniedOtherGateway`], [`Fault::DeniedClock`], or a share that is not what the suites offered say.
     pub fn answer(
         self,
         identity: &GatewayIdentity,
@@ -66,9 +70,7 @@ impl Login {
         now: Now,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(AwaitProof, Vec<u8>), Fault> {
-        let fingerprint = self.fingerprint();
-        let Self { kind, channel, hello, body } = self;
-        let login = identity.login_key(kind);
+        let (login, hello) = (identity.login_key(self.kind), &self.hello);
         let key = login.verifying_key().key_id();
         if hello.gateway_hint != gateway_hint(key, &hello.nonce) {
             return Err(Fault::DeniedOtherGateway);
@@ -80,17 +82,42 @@ impl Login {
                 tolerance: clock_tolerance,
             });
         }
-        let suite = kind.suite();
-        let share = Share::generate(suite, rng)?;
+        self.answer_signed(identity, login, now, rng)
+    }
+
+    /// An impostor's answer, to test clients with: in the name of `identity`, signed by another key, whoever was meant and
+    /// whatever the time.
+    ///
+    /// # Errors
+    /// A share that is not what the suites offered say.
+    #[cfg(feature = "conformance")]
+    pub fn answer_as(
+        self,
+        identity: &GatewayIdentity,
+        signer: &LoginKey,
+        now: Now,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(AwaitProof, Vec<u8>), Fault> {
+        self.answer_signed(identity, signer, now, rng)
+    }
+
+    fn answer_signed(
+        self,
+        identity: &GatewayIdentity,
+        login: &LoginKey,
+        now: Now,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(AwaitProof, Vec<u8>), Fault> {
+        let fingerprint = self.fingerprint();
+        let Self { kind, suite, channel, hello, body } = self;
+        let named_login = identity.login_key(kind).verifying_key();
+        let key = named_login.key_id();
+        let (public, shared) = share::answer(suite, &hello.suites, &hello.share, rng)?;
         let mut nonce = [0; 32];
         rng.fill_bytes(&mut nonce);
-        let mut reply = codec::encode(&HelloReply {
-            suite: suite.number(),
-            nonce,
-            share: share.public(),
-            timestamp: now.wall,
-        });
-        let keys = HandshakeKeys::agree(share, &hello.share, suite, &channel, &body, &reply)?;
+        let mut reply =
+            codec::encode(&HelloReply { suite: suite.number(), nonce, share: public, timestamp: now.wall });
+        let keys = HandshakeKeys::derive(&shared, suite, &channel, &body, &reply)?;
         let named: [&[u8]; 3] = [&keys.th1, identity.gateway.as_bytes(), key.as_bytes()];
         let plaintext = codec::encode(&GatewayProof {
             gateway: identity.gateway,
@@ -98,14 +125,14 @@ impl Login {
             signature: login.sign("login/gateway", &named, rng),
             mac: crypto::mac(&keys.mac_g, "login mac gateway", &named),
         });
-        let sealed =
-            keys.g2c.seal(&ONE_TIME_NONCE, &keys.th1, &plaintext).map_err(|_| Fault::LocalSessionSpent)?;
+        let sealed = seal_only(&keys.g2c, &keys.th1, &plaintext)?;
         let th2 = th2(&keys.th1, &sealed);
         reply.extend_from_slice(&sealed);
         let state = AwaitProof {
             kind,
+            suite,
             gateway: identity.gateway,
-            decoy: login.verifying_key(),
+            decoy: named_login,
             keys,
             th2,
             fingerprint,
@@ -113,6 +140,14 @@ impl Login {
         };
         Ok((state, frame::encode(Opcode::HelloReply, &reply)))
     }
+}
+
+/// The first suite of `offered` that this build has for the kind of client, but one that a later quantum computer does not
+/// open before all others.
+fn choose(kind: ClientKind, offered: &[u8]) -> Option<Suite> {
+    let known = offered.iter().filter_map(|number| Suite::from_number(*number));
+    let mut admitted = known.filter(|suite| kind.suites().contains(suite));
+    admitted.clone().find(|suite| suite.is_post_quantum()).or_else(|| admitted.next())
 }
 
 /// HELLO_REPLY is sent; the client's proof is next. A state is used up by its step, so none can be taken twice:
@@ -131,6 +166,7 @@ impl Login {
 #[derive(Debug)]
 pub struct AwaitProof {
     kind: ClientKind,
+    suite: Suite,
     gateway: GatewayId,
     decoy: crate::credential::LoginVerifyingKey,
     keys: HandshakeKeys,
@@ -145,8 +181,7 @@ impl AwaitProof {
     /// # Errors
     /// [`Fault::DeniedProof`] if it does not open; malformed; a kind that has no business on this port.
     pub fn open(self, body: Vec<u8>) -> Result<ClaimedProof, Fault> {
-        let plaintext =
-            self.keys.c2g.open(&ONE_TIME_NONCE, &self.th2, &body).map_err(|_| Fault::DeniedProof)?;
+        let plaintext = open_only(&self.keys.c2g, &self.th2, &body).map_err(|_| Fault::DeniedProof)?;
         let proof: ClientProof =
             codec::decode(&plaintext).map_err(|_| Fault::PeerMalformed(Opcode::KeyVerification))?;
         if proof.client.kind() != self.kind {
@@ -212,6 +247,7 @@ impl ClaimedProof {
             client: proof.client,
             key: proof.key,
             session,
+            suite: state.suite,
             wrap: keys.wrap,
             resume: keys.resume,
             resumed: false,

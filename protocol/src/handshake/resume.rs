@@ -1,6 +1,9 @@
 //! Resuming: one round trip with a one-time token of an earlier session and a fresh X25519 exchange. No signature, so a
 //! whole clinic can come back in a moment; forward secret, since the shares are always fresh.
 //!
+//! A resumed session keeps the suite of the full login that it descends from: its cipher, and, through the token's key, the
+//! protection that a post-quantum exchange gave. The fresh exchange is X25519 in every suite.
+//!
 //! The token is consumed in the store **before** the gateway answers, so that it holds across restarts; a forgery
 //! consumes nothing, because the MAC is checked first.
 
@@ -11,10 +14,10 @@ use crypto::{Prk, Secret, exchange, purpose, sha256, verify_mac};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-use super::{Channel, Established, check_version};
+use super::{Channel, Established, Terms, check_version};
 use crate::{
     VERSION, codec,
-    credential::{ClientIdentity, ClientKind},
+    credential::{ClientIdentity, ClientKind, Suite},
     error::Fault,
     frame,
     id::{ClientId, KeyId},
@@ -31,6 +34,8 @@ pub const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 pub struct Ticket {
     /// Names the session to the gateway.
     pub token: [u8; 16],
+    /// The suite of the session.
+    pub suite: Suite,
     /// Never travels.
     pub key: Secret<purpose::ResumeKey>,
 }
@@ -40,6 +45,8 @@ pub struct Ticket {
 pub struct ResumeRecord {
     /// Whose session it was.
     pub client: ClientId,
+    /// Its suite.
+    pub suite: Suite,
     /// The key that it logged in with.
     pub key_id: KeyId,
     /// Shared with the client.
@@ -74,6 +81,7 @@ pub(crate) struct ResumeReply {
 pub struct AwaitResumeReply {
     identity: Arc<ClientIdentity>,
     channel: Channel,
+    suite: Suite,
     share: exchange::Ephemeral,
     key: Secret<purpose::ResumeKey>,
     resume: Vec<u8>,
@@ -84,11 +92,11 @@ impl AwaitResumeReply {
     pub fn start(
         identity: Arc<ClientIdentity>,
         ticket: Ticket,
-        channel: Channel,
-        clock: ClockFlag,
+        terms: &Terms,
         now: Now,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> (Self, Vec<u8>) {
+        let Terms { channel, clock, .. } = *terms;
         let share = exchange::Ephemeral::generate(rng);
         let mut nonce = [0; 32];
         rng.fill_bytes(&mut nonce);
@@ -102,7 +110,10 @@ impl AwaitResumeReply {
         });
         let mac = crypto::mac(&ticket.key, "resume c", &[&resume, &channel.binding().1]);
         resume.extend_from_slice(&mac);
-        (Self { identity, channel, share, key: ticket.key, resume: resume.clone() }, resume)
+        (
+            Self { identity, channel, suite: ticket.suite, share, key: ticket.key, resume: resume.clone() },
+            resume,
+        )
     }
 
     /// Takes the body of RESUME_REPLY.
@@ -110,16 +121,17 @@ impl AwaitResumeReply {
     /// # Errors
     /// [`Fault::DeniedGateway`] unless it comes from the holder of the token's key.
     pub fn handle_reply(self, body: &[u8], now: Now) -> Result<Established, Fault> {
-        let Self { identity, channel, share, key, resume } = self;
+        let Self { identity, channel, suite, share, key, resume } = self;
         let (reply, mac) = codec::decode_prefix::<ResumeReply>(body)
             .map_err(|_| Fault::PeerMalformed(Opcode::ResumeReply))?;
         let transcript = transcript(&channel, &resume, body.strip_suffix(mac).unwrap_or_default());
         verify_mac(&key, "resume g", &[&transcript], mac).map_err(|_| Fault::DeniedGateway)?;
-        let keys = session_keys(share, &reply.share, &key, &channel, &transcript)?;
+        let keys = session_keys(share, &reply.share, (suite, &key), &channel, &transcript)?;
         Ok(Established {
             client: identity.id.clone(),
             key: identity.login.verifying_key().key_id(),
             session: Session::new(&keys, Side::Client, now),
+            suite,
             wrap: keys.wrap,
             resume: keys.resume,
             resumed: true,
@@ -149,7 +161,7 @@ impl Resumption {
         if mac.len() != 32 {
             return Err(Fault::PeerMalformed(Opcode::Resume));
         }
-        if !channel.admits(kind.suite()) {
+        if !channel.admits(kind) {
             return Err(Fault::PeerSuite);
         }
         if message.clock == ClockFlag::None && kind == ClientKind::Patient {
@@ -175,7 +187,9 @@ impl Resumption {
         clock_tolerance: Duration,
         now: Now,
     ) -> Result<VerifiedResumption, Fault> {
-        let record = record.filter(|record| record.client.kind() == self.kind).ok_or(Fault::DeniedToken)?;
+        let record = record
+            .filter(|record| record.client.kind() == self.kind && record.suite.kind() == self.kind)
+            .ok_or(Fault::DeniedToken)?;
         let (said, mac) = self.body.split_last_chunk::<32>().ok_or(Fault::PeerMalformed(Opcode::Resume))?;
         verify_mac(&record.key, "resume c", &[said, &self.channel.binding().1], mac)
             .map_err(|_| Fault::DeniedToken)?;
@@ -211,6 +225,12 @@ impl VerifiedResumption {
         self.record.key_id
     }
 
+    /// The suite of the session.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.record.suite
+    }
+
     /// What to consume.
     #[must_use]
     pub fn token_hash(&self) -> [u8; 32] {
@@ -234,11 +254,18 @@ impl VerifiedResumption {
         let transcript = transcript(&request.channel, &request.body, &reply);
         let mac = crypto::mac(&record.key, "resume g", &[&transcript]);
         reply.extend_from_slice(&mac);
-        let keys = session_keys(share, &request.message.share, &record.key, &request.channel, &transcript)?;
+        let keys = session_keys(
+            share,
+            &request.message.share,
+            (record.suite, &record.key),
+            &request.channel,
+            &transcript,
+        )?;
         let established = Established {
             client: record.client,
             key: record.key_id,
             session: Session::new(&keys, Side::Gateway, now),
+            suite: record.suite,
             wrap: keys.wrap,
             resume: keys.resume,
             resumed: true,
@@ -255,11 +282,11 @@ fn transcript(channel: &Channel, resume: &[u8], reply_clear: &[u8]) -> [u8; 32] 
 fn session_keys(
     own: exchange::Ephemeral,
     peer: &[u8; 32],
-    key: &Secret<purpose::ResumeKey>,
+    (suite, key): (Suite, &Secret<purpose::ResumeKey>),
     channel: &Channel,
     transcript: &[u8; 32],
 ) -> Result<SessionKeys, Fault> {
     let shared = own.agree(peer).map_err(|_| Fault::PeerLimit("a key share is a valid group element"))?;
     let prk = Prk::extract(transcript, &[key.expose(), shared.expose(), &channel.binding().1]);
-    Ok(SessionKeys::derive(&prk, transcript))
+    Ok(SessionKeys::derive(&prk, transcript, suite.aead()?))
 }

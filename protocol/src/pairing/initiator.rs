@@ -111,7 +111,7 @@ impl AwaitGrant {
             keys.g2c.open(&ONE_TIME_NONCE, &keys.transcript, body).map_err(|_| Fault::DeniedGateway)?;
         let Signed::<Grant> { content, by_login, by_other } =
             codec::decode(&plaintext).map_err(|_| Fault::PeerMalformed(Opcode::PairGrant))?;
-        let login = LoginVerifyingKey::from_bytes(candidate.kind.suite(), &content.login)?;
+        let login = LoginVerifyingKey::from_bytes(candidate.kind, &content.login)?;
         let alerts =
             crypto::identity::VerifyingKey::from_bytes(&content.alerts).map_err(|_| Fault::DeniedGateway)?;
         let signed = codec::encode(&content);

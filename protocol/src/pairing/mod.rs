@@ -99,7 +99,7 @@ impl PairingKeys {
 
 /// The identities of the PAKE: role, kind, selector. The gateway's own id is bound by its sealed and signed grant.
 fn pake_identities(kind: ClientKind, selector: &[u8; 3]) -> (Vec<u8>, Vec<u8>) {
-    let kind = [kind.suite().number()];
+    let kind = [kind.number()];
     (framed("pair client", &[&kind, selector]), framed("pair gateway", &[&kind, selector]))
 }
 
@@ -116,18 +116,12 @@ mod tests {
         responder::Pairing,
         *,
     };
-    use crate::{
-        VERSION, codec,
-        credential::{LoginKey, Suite},
-        error::Fault,
-        frame::HEADER_LEN,
-        id::DeviceId,
-    };
+    use crate::{VERSION, codec, credential::LoginKey, error::Fault, frame::HEADER_LEN, id::DeviceId};
 
     const KIND: ClientKind = ClientKind::Wearable;
 
     fn key(seed: u8) -> LoginKey {
-        LoginKey::from_secret(Suite::Wearable, [seed; 32]).unwrap()
+        LoginKey::from_secret(KIND, [seed; 32]).unwrap()
     }
 
     fn code() -> PairingCode {

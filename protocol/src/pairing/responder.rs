@@ -40,7 +40,7 @@ impl Pairing {
     pub fn parse(body: Vec<u8>, kind: ClientKind, channel: Channel) -> Result<Self, Fault> {
         check_version(Opcode::PairStart, &body)?;
         let start: Start = codec::decode(&body).map_err(|_| Fault::PeerMalformed(Opcode::PairStart))?;
-        if start.kind != kind || !channel.admits(kind.suite()) {
+        if start.kind != kind || !channel.admits(kind) {
             return Err(Fault::PeerSuite);
         }
         let selector = Selector::from_bytes(start.selector).map_err(|_| Fault::DeniedCodeUnknown)?;
@@ -106,7 +106,7 @@ impl AwaitEnrol {
             codec::decode(&plaintext).map_err(|_| malformed.clone())?;
         let signed = codec::encode(&content);
         let parts: [&[u8]; 2] = [&keys.transcript, &signed];
-        let login = LoginVerifyingKey::from_bytes(kind.suite(), &content.login)?;
+        let login = LoginVerifyingKey::from_bytes(kind, &content.login)?;
         login.verify("pair enrol", &parts, &by_login)?;
         let receipts = match (content.receipts, by_other) {
             (Some(key), Some(signature)) => {
@@ -168,7 +168,7 @@ impl Enrolment {
     /// [`Fault::DeniedCodeForAnother`] if it asked for another id, or is of another kind.
     pub fn binding(&self, id: ClientId) -> Result<PinnedClient, Fault> {
         let is_wanted = self.wanted.as_ref().is_none_or(|wanted| *wanted == id);
-        if !is_wanted || id.kind().suite() != self.login.suite() {
+        if !is_wanted || id.kind() != self.login.kind() {
             return Err(Fault::DeniedCodeForAnother);
         }
         Ok(PinnedClient { id, login: self.login.clone(), receipts: self.receipts.clone() })

@@ -15,13 +15,13 @@ use rand_core::Rng;
 use super::{ConnId, now_at};
 use crate::{
     alert::{Alert, Receipt, Stage},
-    credential::{ClientIdentity, LoginKey, PinnedGateway},
+    credential::{ClientIdentity, LoginKey, PinnedGateway, Suite},
     endpoint::{
         client::{ClientEndpoint, Event},
         pairing::PairingEndpoint,
     },
     error::{Fault, Refusal},
-    handshake::{Channel, resume::Ticket},
+    handshake::{Channel, Terms, resume::Ticket},
     id::{AlertId, BootId, ClientId, DeviceId, Seq, SessionId},
     message::{Farewell, FromClient},
     pairing::{code::PairingCode, initiator::Candidate},
@@ -89,6 +89,8 @@ pub struct SimClient {
     pub id: ClientId,
     /// What its kind keeps.
     pub role: Role,
+    /// The suites that it offers.
+    pub suites: Vec<Suite>,
     /// How far its wall clock is off, in milliseconds.
     pub skew_ms: i64,
     /// Why its conversations ended, in order.
@@ -109,6 +111,7 @@ pub struct SimClient {
 impl SimClient {
     fn new(id: ClientId, role: Role) -> Self {
         Self {
+            suites: id.kind().suites().to_vec(),
             id,
             role,
             skew_ms: 0,
@@ -198,7 +201,7 @@ impl SimClient {
             kind,
             wanted: Some(self.id.clone()),
             name: None,
-            login: LoginKey::generate(kind.suite(), rng).unwrap(),
+            login: LoginKey::generate(kind, rng).unwrap(),
             receipts: matches!(self.role, Role::Patient(_)).then(|| identity::SigningKey::generate(rng)),
         }
     }
@@ -211,8 +214,9 @@ impl SimClient {
             Role::Wearable(_) => ClockFlag::None,
         };
         let (identity, pinned) = (Arc::clone(identity), pinned.clone());
+        let terms = Terms { suites: self.suites.clone(), channel, clock };
         let endpoint =
-            ClientEndpoint::connect(identity, pinned, self.ticket.take(), channel, clock, now, rng).unwrap();
+            ClientEndpoint::connect(identity, pinned, self.ticket.take(), terms, now, rng).unwrap();
         self.phase = Phase::Online(endpoint);
     }
 

@@ -132,8 +132,8 @@ impl SimGateway {
         let identity = GatewayIdentity {
             gateway: GatewayId::from_random(random(rng)),
             doctor: "D001".parse().unwrap(),
-            patient_login: LoginKey::generate(Suite::Patient, rng).unwrap(),
-            wearable_login: LoginKey::generate(Suite::Wearable, rng).unwrap(),
+            patient_login: LoginKey::generate(ClientKind::Patient, rng).unwrap(),
+            wearable_login: LoginKey::generate(ClientKind::Wearable, rng).unwrap(),
             alerts: identity::SigningKey::generate(rng),
             tls_spki: random(rng),
         };
@@ -380,9 +380,10 @@ impl SimGateway {
 
     /// A ticket as an earlier session would have left it: a simulation can begin with a resumption, which is cheap.
     pub fn ticket(&mut self, client: &ClientIdentity, now: Now, rng: &mut ChaCha20Rng) -> Ticket {
-        let ticket = Ticket { token: random(rng), key: Secret::generate(rng) };
+        let suite = client.id.kind().suites()[0];
+        let ticket = Ticket { token: random(rng), suite, key: Secret::generate(rng) };
         let key_id = client.login.verifying_key().key_id();
-        let record = ResumeRecord { client: client.id.clone(), key_id, key: ticket.key.duplicate() };
+        let record = ResumeRecord { client: client.id.clone(), suite, key_id, key: ticket.key.duplicate() };
         let row = TokenRow { record, expires: now.wall + TOKEN_LIFETIME };
         self.store.tokens.insert(token_hash(&ticket.token), row);
         ticket
@@ -516,6 +517,7 @@ impl SimGateway {
                     self.store.tokens.get(&resumption.token_hash()).filter(|row| row.expires > now.wall);
                 let record = row.map(|TokenRow { record, .. }| ResumeRecord {
                     client: record.client.clone(),
+                    suite: record.suite,
                     key_id: record.key_id,
                     key: record.key.duplicate(),
                 });
@@ -572,12 +574,12 @@ impl SimGateway {
         now: Now,
         rng: &mut ChaCha20Rng,
     ) {
-        let SessionSecrets { session, key_id, wrap, resume } = keys;
+        let SessionSecrets { session, suite, key_id, wrap, resume } = keys;
         let token = random(rng);
         let expires = now.wall + TOKEN_LIFETIME;
         // One token per client: an older one that was never spent would let a late RESUME displace this session.
         self.forget_tokens(client);
-        let record = ResumeRecord { client: client.clone(), key_id, key: resume };
+        let record = ResumeRecord { client: client.clone(), suite, key_id, key: resume };
         self.store.tokens.insert(token_hash(&token), TokenRow { record, expires });
         if let Some(line) = self.line(id) {
             line.session = Some((client.clone(), session));
@@ -677,6 +679,7 @@ struct Done {
 
 struct SessionSecrets {
     session: SessionId,
+    suite: Suite,
     key_id: KeyId,
     wrap: Secret<purpose::WrapKey>,
     resume: Secret<purpose::ResumeKey>,
@@ -688,8 +691,8 @@ impl Done {
     }
 
     fn session(established: Established, frame: Vec<u8>) -> Self {
-        let Established { client, session, wrap, resume, key, .. } = established;
-        let secrets = SessionSecrets { session: session.id(), key_id: key, wrap, resume };
+        let Established { client, session, suite, wrap, resume, key, .. } = established;
+        let secrets = SessionSecrets { session: session.id(), suite, key_id: key, wrap, resume };
         Self { next: Next::Session(session), frame, established: Some((client, secrets)) }
     }
 }

@@ -8,7 +8,7 @@ use std::thread_local;
 
 #[derive(Debug, Default)]
 struct Ledger {
-    seen: BTreeSet<([u8; 32], [u8; 12])>,
+    seen: BTreeSet<([u8; 32], Vec<u8>)>,
     violations: Vec<String>,
 }
 
@@ -35,10 +35,10 @@ pub(super) fn take_violations() -> Vec<String> {
 }
 
 /// Notes that `key` seals under `nonce`.
-pub(crate) fn note<P: Purpose>(key: &Secret<P>, nonce: &[u8; 12], by: impl fmt::Display) {
+pub(crate) fn note<P: Purpose>(key: &Secret<P>, nonce: &[u8], by: impl fmt::Display) {
     LEDGER.with_borrow_mut(|ledger| {
         if let Some(ledger) = ledger
-            && !ledger.seen.insert((sha256("ledger", &[key.expose()]), *nonce))
+            && !ledger.seen.insert((sha256("ledger", &[key.expose()]), nonce.to_vec()))
         {
             ledger.violations.push(format!("{by} used a nonce twice under one key"));
         }

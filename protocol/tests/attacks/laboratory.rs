@@ -7,7 +7,7 @@ use num_bigint::BigUint;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use vitalward_protocol::{
     alert::Audience,
-    credential::{ClientIdentity, ClientKind, LoginKey, LoginVerifyingKey, Suite},
+    credential::{ClientIdentity, ClientKind, LoginKey, LoginVerifyingKey},
     endpoint::client::Event,
     error::{Fault, Refusal},
     frame,
@@ -148,7 +148,7 @@ fn attack_6_an_enrolled_patient_does_not_come_into_ours_as_another() {
     let attacker = clinic.enrolled(patient("P002"));
     // The same key under the victim's name, and a key that nobody knows.
     let secret = *attacker.login.to_secret().expose();
-    let login = LoginKey::from_secret(Suite::Patient, secret).unwrap();
+    let login = LoginKey::from_secret(ClientKind::Patient, secret).unwrap();
     let renamed = Arc::new(ClientIdentity { id: patient("P001"), login, receipts: None });
     for impostor in [renamed, clinic.identity(patient("P001"))] {
         let mut talk = clinic.session(&impostor, None);
@@ -176,8 +176,9 @@ fn attack_7_an_opcode_10_message_is_accepted_once_where_nonces_are_used() {
 
 #[test]
 fn attack_7_a_replayed_hello_is_refused_by_ours() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(15);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 15);
         let identity = clinic.enrolled(somebody(kind));
         let (_, frames) = clinic.recorded(&identity, None);
         let conn = clinic.open(kind);
@@ -190,8 +191,9 @@ fn attack_7_a_replayed_hello_is_refused_by_ours() {
 
 #[test]
 fn attack_7_a_replayed_key_verification_is_refused_by_ours_in_every_state() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(16);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 16);
         let identity = clinic.enrolled(somebody(kind));
         let (talk, frames) = clinic.recorded(&identity, None);
         let proof = &frames.iter().find(|(_, f)| opcode_of(f) == Opcode::KeyVerification).unwrap().1;
@@ -322,10 +324,11 @@ fn attack_9_opcode_60_ends_no_session_where_it_is_authenticated() {
 
 #[test]
 fn attack_9_a_forged_disconnect_or_error_is_taken_for_none_by_ours() {
-    for kind in BOTH {
+    for suite in SUITES {
+        let kind = suite.kind();
         for opcode in [Opcode::Disconnect, Opcode::Error] {
             for body in [&[0][..], &[1; 17], &[]] {
-                let mut clinic = Clinic::new(39);
+                let mut clinic = Clinic::of(suite, 39);
                 let identity = clinic.enrolled(somebody(kind));
                 let mut talk = clinic.session(&identity, None);
                 let forged = frame::encode(opcode, body);
@@ -456,11 +459,11 @@ fn attack_11_no_group_of_the_peers_choice_enters_ours() {
 
     for y in [params::FFDHE3072, params::P] {
         let bytes = hex::decode(y).unwrap();
-        assert!(LoginVerifyingKey::from_bytes(Suite::Patient, &bytes).is_err());
+        assert!(LoginVerifyingKey::from_bytes(ClientKind::Patient, &bytes).is_err());
     }
     let mut two = vec![0; 384];
     two[383] = 2; // generates ffdhe3072's subgroup, and lies outside ours
-    assert!(LoginVerifyingKey::from_bytes(Suite::Patient, &two).is_err());
+    assert!(LoginVerifyingKey::from_bytes(ClientKind::Patient, &two).is_err());
 }
 
 /// Enrols the victim's public key under the thief's name, then renames the victim's login on its way.
@@ -508,8 +511,9 @@ fn a_chosen_generator_takes_over_no_login_where_the_group_is_fixed() {
 /// A login of ours is sealed to its two ends; whoever takes it over has another connection's keys.
 #[test]
 fn a_proof_of_another_takes_over_no_login_of_ours() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(49);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 49);
         let thief = clinic.enrolled(match kind {
             ClientKind::Patient => patient("P002"),
             ClientKind::Wearable => wearable(2),
@@ -554,7 +558,7 @@ fn a_neutral_key_is_enrolled_only_where_nobody_checks_it() {
 
     let mut one = vec![0; 384];
     one[383] = 1;
-    assert_eq!(LoginVerifyingKey::from_bytes(Suite::Patient, &one).unwrap_err(), Fault::DeniedKey);
+    assert_eq!(LoginVerifyingKey::from_bytes(ClientKind::Patient, &one).unwrap_err(), Fault::DeniedKey);
     let point = [&[1][..], &[0; 31]].concat();
-    assert_eq!(LoginVerifyingKey::from_bytes(Suite::Wearable, &point).unwrap_err(), Fault::DeniedKey);
+    assert_eq!(LoginVerifyingKey::from_bytes(ClientKind::Wearable, &point).unwrap_err(), Fault::DeniedKey);
 }

@@ -8,7 +8,7 @@ use crypto::{
 };
 use num_bigint::BigUint;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use vitalward_protocol::{credential::ClientKind, error::Fault, frame, message::FromClient, opcode::Opcode};
+use vitalward_protocol::{credential::Suite, error::Fault, frame, message::FromClient, opcode::Opcode};
 
 use super::{
     Switch,
@@ -265,10 +265,11 @@ fn a_downgrade_of_the_suites_is_noticed_where_the_list_is_signed() {
 
 #[test]
 fn a_downgrade_of_our_suites_is_refused() {
-    for kind in BOTH {
-        let [own, other] =
-            [kind, if kind == BOTH[0] { BOTH[1] } else { BOTH[0] }].map(|kind| kind.suite().number());
-        let mut clinic = Clinic::new(50);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let other = if suite == Suite::Patient { Suite::Wearable } else { Suite::Patient };
+        let [own, other] = [suite, other].map(Suite::number);
+        let mut clinic = Clinic::of(suite, 50);
         let identity = clinic.enrolled(somebody(kind));
         let at = frame::HEADER_LEN + 1;
         // Version, then the list: its length and one suite.
@@ -326,8 +327,9 @@ fn a_moved_border_between_fields_is_noticed_where_lengths_are_hashed() {
 /// Ours hashes the whole body: what is added to a hello or cut from it is noticed before anything else is said.
 #[test]
 fn a_lengthened_or_shortened_hello_ends_our_login() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(51);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 51);
         let identity = clinic.enrolled(somebody(kind));
         let lengthened = |body: &[u8]| [&body[..body.len() - 1], &[1, 9, 1, 0]].concat();
         let shortened = |body: &[u8]| body[..body.len() - 1].to_vec();
@@ -363,9 +365,10 @@ fn a_login_cut_short_is_believed_where_the_client_waits_for_no_answer() {
 
 #[test]
 fn a_login_cut_short_at_any_message_is_no_session_of_our_client() {
-    for kind in BOTH {
+    for suite in SUITES {
+        let kind = suite.kind();
         for last in 0..4 {
-            let mut clinic = Clinic::new(57);
+            let mut clinic = Clinic::of(suite, 57);
             let identity = clinic.enrolled(somebody(kind));
             let mut talk = clinic.connect(&identity, None);
             let mut passed = 0;
@@ -418,8 +421,9 @@ fn misbinding_of_the_gateway_needs_a_proof_that_names_nobody() {
 /// The gateway gone bad changes the hint, so that the true one answers, and passes all else on.
 #[test]
 fn misbinding_by_a_relay_ends_our_login() {
-    for kind in BOTH {
-        let (mut good, mut bad) = (Clinic::new(52), Clinic::new(53));
+    for suite in SUITES {
+        let kind = suite.kind();
+        let (mut good, mut bad) = (Clinic::of(suite, 52), Clinic::of(suite, 53));
         let identity = good.enrolled(somebody(kind));
         bad.gateway.enrol(&identity, bad.now);
         let conn = good.open(kind);
@@ -470,12 +474,14 @@ fn a_share_of_small_order_or_out_of_range_is_refused_by_both_our_ends() {
         bytes
     };
     let bad = [
-        (ClientKind::Patient, vec![number(0), number(1), p_minus_1, vec![0xff; 384]]),
-        (ClientKind::Wearable, vec![vec![0; 32], [vec![1], vec![0; 31]].concat()]),
+        (Suite::Patient, vec![number(0), number(1), p_minus_1, vec![0xff; 384]]),
+        (Suite::Wearable, vec![vec![0; 32], [vec![1], vec![0; 31]].concat()]),
+        (Suite::Ascon, vec![vec![0; 32], [vec![1], vec![0; 31]].concat()]),
     ];
-    for (kind, shares) in bad {
+    for (suite, shares) in bad {
+        let kind = suite.kind();
         for share in shares {
-            let mut clinic = Clinic::new(40);
+            let mut clinic = Clinic::of(suite, 40);
             let identity = clinic.enrolled(somebody(kind));
             let mut hello = clinic.connect(&identity, None).endpoint.poll_transmit().unwrap();
             hello[share_at(kind)].copy_from_slice(&share);
@@ -531,8 +537,9 @@ fn a_reflected_resumption_is_believed_where_both_sides_prove_alike() {
 
 #[test]
 fn a_reflected_opening_is_refused_by_our_client() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(22);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 22);
         let identity = clinic.enrolled(somebody(kind));
         let mut talk = clinic.connect(&identity, None);
         let hello = talk.endpoint.poll_transmit().unwrap();
@@ -557,8 +564,9 @@ fn a_reflected_opening_is_refused_by_our_client() {
 /// The gateway's sealed proof, sent back as the client's.
 #[test]
 fn a_reflected_proof_is_refused_by_our_gateway() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(54);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 54);
         let identity = clinic.enrolled(somebody(kind));
         let mut talk = clinic.connect(&identity, None);
         let hello = talk.endpoint.poll_transmit().unwrap();

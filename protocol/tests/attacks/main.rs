@@ -20,6 +20,7 @@
 //! | key substitution by a chosen generator | `a_chosen_generator_*` | names and key signed; a MAC; constant p, g |
 //! | y = 1 | `a_neutral_key_*` | key checked at enrolment |
 //! | downgrade of the suite list | `login::a_downgrade_*` | whole hello signed; suite fixed by the credential |
+//! | downgrade to a suite that a later quantum computer opens | `suites::*` | whole hello signed; share as long as the list says; both halves in the keys |
 //! | transcript truncation | `login::a_shortened_*`, `login::a_moved_*` | whole hello signed; lengths in the hash |
 //! | last message held back | `login::a_login_cut_short_*` | the client waits for an answer |
 //! | identity misbinding | `login::misbinding_*` | a MAC; sealed proofs; the peer's name signed (one direction) |
@@ -34,6 +35,7 @@ mod lab;
 mod laboratory;
 mod login;
 mod records;
+mod suites;
 
 /// A named defence: switches it on.
 type Switch<R> = (&'static str, fn(&mut R));

@@ -129,8 +129,9 @@ fn a_cut_connection_is_a_farewell_only_where_a_farewell_is_no_record() {
 
 #[test]
 fn a_reflected_repeated_or_missing_record_ends_our_session() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(55);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 55);
         let identity = clinic.enrolled(somebody(kind));
         let heartbeat = |clinic: &Clinic, talk: &mut Talk| {
             talk.endpoint.say(&FromClient::Heartbeat, clinic.now).unwrap();
@@ -167,8 +168,9 @@ fn a_reflected_repeated_or_missing_record_ends_our_session() {
 
 #[test]
 fn a_cut_connection_is_no_farewell_of_ours() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(56);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 56);
         let identity = clinic.enrolled(somebody(kind));
         let mut talk = clinic.session(&identity, None);
         clinic.pass(SILENCE_LIMIT);

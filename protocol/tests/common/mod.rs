@@ -13,14 +13,14 @@ use crypto::identity::SigningKey;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use vitalward_protocol::{
     alert::{Audience, Draft, Priority},
-    credential::{ClientIdentity, ClientKind, LoginKey, PinnedGateway},
+    credential::{ClientIdentity, ClientKind, LoginKey, PinnedGateway, Suite},
     endpoint::{
         client::{ClientEndpoint, Event},
         pairing::{Outcome, PairingEndpoint},
     },
     error::{Fault, Refusal},
     frame::{self, Frame, FrameReader, MAX_BODY},
-    handshake::{Channel, resume::Ticket},
+    handshake::{Channel, Terms, resume::Ticket},
     id::{AlertId, BootId, ClientId, DeviceId, Seq},
     message::FromClient,
     opcode::Opcode,
@@ -50,6 +50,8 @@ pub struct Clinic {
     pub gateway: SimGateway,
     pub rng: ChaCha20Rng,
     pub now: Now,
+    /// What clients offer, the preferred first.
+    pub suites: Vec<Suite>,
     connections: u64,
 }
 
@@ -65,11 +67,22 @@ impl Clinic {
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let now = Now { wall: UnixMillis(1_790_000_000_000), mono: Monotonic(1_000_000) };
-        Self { gateway: SimGateway::new(now, &mut rng), rng, now, connections: 0 }
+        let suites = vec![Suite::Patient, Suite::Hybrid, Suite::Wearable, Suite::Ascon];
+        Self { gateway: SimGateway::new(now, &mut rng), rng, now, suites, connections: 0 }
+    }
+
+    /// One in which clients offer this suite only.
+    pub fn of(suite: Suite, seed: u64) -> Self {
+        Self { suites: vec![suite], ..Self::new(seed) }
+    }
+
+    pub fn terms(&self, kind: ClientKind, channel: Channel, clock: ClockFlag) -> Terms {
+        let suites = self.suites.iter().copied().filter(|suite| suite.kind() == kind).collect();
+        Terms { suites, channel, clock }
     }
 
     pub fn identity(&mut self, id: ClientId) -> Arc<ClientIdentity> {
-        let login = LoginKey::generate(id.kind().suite(), &mut self.rng).unwrap();
+        let login = LoginKey::generate(id.kind(), &mut self.rng).unwrap();
         let receipts = matches!(id, ClientId::Patient(_)).then(|| SigningKey::generate(&mut self.rng));
         Arc::new(ClientIdentity { id, login, receipts })
     }
@@ -135,9 +148,8 @@ impl Clinic {
         now: Now,
     ) -> Talk {
         let identity = Arc::clone(identity);
-        let flag = ClockFlag::Synced;
-        let endpoint =
-            ClientEndpoint::connect(identity, pinned, ticket, channel, flag, now, &mut self.rng).unwrap();
+        let terms = self.terms(identity.id.kind(), channel, ClockFlag::Synced);
+        let endpoint = ClientEndpoint::connect(identity, pinned, ticket, terms, now, &mut self.rng).unwrap();
         Talk { endpoint, conn, events: Vec::new(), closed_by_gateway: false }
     }
 
@@ -211,7 +223,7 @@ impl Clinic {
             kind,
             wanted: Some(id.clone()),
             name: None,
-            login: LoginKey::generate(kind.suite(), &mut self.rng).unwrap(),
+            login: LoginKey::generate(kind, &mut self.rng).unwrap(),
             receipts: (kind == ClientKind::Patient).then(|| SigningKey::generate(&mut self.rng)),
         };
         let mut endpoint = PairingEndpoint::start(candidate, code, channel, self.now, &mut self.rng);
@@ -300,7 +312,7 @@ impl Talk {
     }
 }
 
-pub const BOTH: [ClientKind; 2] = [ClientKind::Patient, ClientKind::Wearable];
+pub const SUITES: [Suite; 4] = [Suite::Patient, Suite::Wearable, Suite::Ascon, Suite::Hybrid];
 
 pub fn somebody(kind: ClientKind) -> ClientId {
     match kind {

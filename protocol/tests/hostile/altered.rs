@@ -1,7 +1,7 @@
 //! Every message with a bit flipped.
 
 use vitalward_protocol::{
-    credential::ClientKind,
+    credential::{ClientKind, Suite},
     endpoint::{LOGIN_LIMIT, client::Event},
     frame,
     message::{DeviceStatus, Farewell, FromClient},
@@ -45,16 +45,19 @@ fn assert_refused(clinic: &mut Clinic, mut talk: Talk, last_is_hit: bool, what: 
 
 #[test]
 fn a_flipped_bit_anywhere_in_a_login_ends_it() {
-    for (kind, stride) in [(ClientKind::Wearable, 1), (ClientKind::Patient, 41)] {
+    // A long share is the same at every byte: some of them.
+    for (suite, stride) in
+        [(Suite::Wearable, 1), (Suite::Ascon, 1), (Suite::Hybrid, 13), (Suite::Patient, 41)]
+    {
         let mut refused = 0;
         // HELLO, HELLO_REPLY, KEY_VERIFICATION, and the gateway's KEY_VERIFICATION.
         for nth in 0..4 {
-            let mut clinic = Clinic::new(23);
-            let identity = clinic.enrolled(somebody(kind));
+            let mut clinic = Clinic::of(suite, 23);
+            let identity = clinic.enrolled(somebody(suite.kind()));
             for at in (0..5).chain((5..).step_by(stride)) {
                 let talk = clinic.connect(&identity, None);
                 let Some((talk, _)) = login_with_a_flip(&mut clinic, talk, nth, at) else { break };
-                assert_refused(&mut clinic, talk, nth == 3, &format!("{kind}: byte {at} of frame {nth}"));
+                assert_refused(&mut clinic, talk, nth == 3, &format!("{suite:?}: byte {at} of frame {nth}"));
                 refused += 1;
             }
         }
@@ -64,8 +67,9 @@ fn a_flipped_bit_anywhere_in_a_login_ends_it() {
 
 #[test]
 fn a_flipped_bit_anywhere_in_a_resumption_ends_it() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(24);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 24);
         let identity = clinic.enrolled(somebody(kind));
         // RESUME: a refused token would go on with a full login, so only the gateway's first answer counts.
         let ticket = clinic.session(&identity, None).ticket();

@@ -17,8 +17,9 @@ const TOLERANCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_wrong_doctor_is_noticed_at_the_first_message() {
-    for kind in BOTH {
-        let (mut clinic, elsewhere) = (Clinic::new(1), Clinic::new(2));
+    for suite in SUITES {
+        let kind = suite.kind();
+        let (mut clinic, elsewhere) = (Clinic::of(suite, 1), Clinic::of(suite, 2));
         let identity = clinic.enrolled(somebody(kind));
         let conn = clinic.open(kind);
         let now = clinic.now;
@@ -31,8 +32,9 @@ fn a_wrong_doctor_is_noticed_at_the_first_message() {
 
 #[test]
 fn unknown_wrong_key_and_revoked_look_the_same_to_the_peer() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(3);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 3);
         let id = somebody(kind);
         let unknown = clinic.identity(id.clone());
         let mut talk = clinic.session(&unknown, None);
@@ -69,15 +71,8 @@ fn a_credential_works_on_its_own_port_only() {
         assert_eq!(clinic.last_refusal(), &Fault::PeerSuite);
         // Its own program does not even try.
         let pinned = clinic.pinned(kind);
-        let tried = ClientEndpoint::connect(
-            identity,
-            pinned,
-            None,
-            channel(port),
-            ClockFlag::Synced,
-            clinic.now,
-            &mut clinic.rng,
-        );
+        let terms = clinic.terms(kind, channel(port), ClockFlag::Synced);
+        let tried = ClientEndpoint::connect(identity, pinned, None, terms, clinic.now, &mut clinic.rng);
         assert!(matches!(tried, Err(Fault::PeerSuite)));
     }
 }
@@ -146,8 +141,9 @@ fn the_gateway_refuses_a_proof_from_another_tls_connection() {
 
 #[test]
 fn a_wrong_code_has_three_tries_and_a_dropped_connection_is_no_free_guess() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(9);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 9);
         let id = somebody(kind);
         let (now, mut rng) = (clinic.now, clinic.rng.clone());
         let code = clinic.gateway.offer(id.clone(), false, now, &mut rng);
@@ -176,8 +172,9 @@ fn a_wrong_code_has_three_tries_and_a_dropped_connection_is_no_free_guess() {
 
 #[test]
 fn a_used_and_an_expired_code_are_refused() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(10);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 10);
         let id = somebody(kind);
         let (now, mut rng) = (clinic.now, clinic.rng.clone());
         let code = clinic.gateway.offer(id.clone(), true, now, &mut rng);
@@ -251,20 +248,14 @@ fn a_clock_outside_the_tolerance_is_refused_both_ways_and_told_by_how_much() {
 
 #[test]
 fn no_clock_is_for_wearables_only() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(14);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 14);
         let identity = clinic.enrolled(somebody(kind));
         let conn = clinic.open(kind);
         let (pinned, now) = (clinic.pinned(kind), clinic.now);
-        let endpoint = ClientEndpoint::connect(
-            identity,
-            pinned,
-            None,
-            channel(kind),
-            ClockFlag::None,
-            now,
-            &mut clinic.rng,
-        );
+        let terms = clinic.terms(kind, channel(kind), ClockFlag::None);
+        let endpoint = ClientEndpoint::connect(identity, pinned, None, terms, now, &mut clinic.rng);
         let mut talk = Talk { endpoint: endpoint.unwrap(), conn, events: vec![], closed_by_gateway: false };
         clinic.run(&mut talk, honest);
         assert_eq!(talk.endpoint.is_established(), kind == ClientKind::Wearable);

@@ -1,7 +1,7 @@
 //! Lengths, opcodes and versions that are none, and bytes as they come.
 
 use vitalward_protocol::{
-    credential::ClientKind,
+    credential::{ClientKind, Suite},
     error::Fault,
     frame::{self, FrameError, MAX_BODY, MAX_BODY_BEFORE_LOGIN},
     opcode::Opcode,
@@ -16,9 +16,10 @@ fn impossible_lengths_and_unknown_opcodes_are_refused_in_every_state() {
         (vec![0, 0, 0, 1, 99], FrameError::UnknownOpcode(99)),
         (vec![0xff; 4], FrameError::TooLong { length: 0xffff_fffe, limit: 0 }),
     ];
-    for kind in BOTH {
+    for suite in SUITES {
+        let kind = suite.kind();
         for (bytes, expected) in &bad {
-            let mut clinic = Clinic::new(29);
+            let mut clinic = Clinic::of(suite, 29);
             let identity = clinic.enrolled(somebody(kind));
             let fresh = clinic.open(kind);
             let proving = clinic.open(kind);
@@ -56,8 +57,9 @@ fn a_body_may_be_large_only_in_session() {
 
 #[test]
 fn a_truncated_message_is_refused_or_waited_for_but_never_believed() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(31);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 31);
         let identity = clinic.enrolled(somebody(kind));
         let hello = clinic.connect(&identity, None).endpoint.poll_transmit().unwrap();
         let body = &hello[frame::HEADER_LEN..];
@@ -74,8 +76,9 @@ fn a_truncated_message_is_refused_or_waited_for_but_never_believed() {
 
 #[test]
 fn a_conversation_byte_by_byte_loses_nothing() {
-    for kind in BOTH {
-        let mut clinic = Clinic::new(32);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 32);
         let identity = clinic.enrolled(somebody(kind));
         let mut talk = clinic.connect(&identity, None);
         for _ in 0..4 {
@@ -92,7 +95,7 @@ fn a_conversation_byte_by_byte_loses_nothing() {
 
 #[test]
 fn another_version_is_told_which_one_is_spoken_and_later_hellos_are_understood() {
-    let mut clinic = Clinic::new(45);
+    let mut clinic = Clinic::of(Suite::Wearable, 45);
     let identity = clinic.enrolled(wearable(1));
     let hello = clinic.connect(&identity, None).endpoint.poll_transmit().unwrap();
     let body = &hello[frame::HEADER_LEN..];
@@ -106,7 +109,7 @@ fn another_version_is_told_which_one_is_spoken_and_later_hellos_are_understood()
     // A device of tomorrow offers another suite first and brings an extension: kind 300, two bytes.
     let (rest, extensions) = body[3..].split_at(body.len() - 4);
     assert_eq!((&body[..3], extensions), (&[1, 1, 2][..], &[0][..]));
-    let tomorrow = [&[1, 2, 4, 2][..], rest, &[1, 0xac, 2, 2, 7, 7]].concat();
+    let tomorrow = [&[1, 2, 9, 2][..], rest, &[1, 0xac, 2, 2, 7, 7]].concat();
     let conn = clinic.open(ClientKind::Wearable);
     let (answers, _) = clinic.send(conn, &frame::encode(Opcode::Hello, &tomorrow));
     assert_eq!(opcode_of(&answers[0]), Opcode::HelloReply);

@@ -3,6 +3,7 @@
 use crypto::identity::SigningKey;
 use vitalward_protocol::{
     alert::{Receipt, Stage},
+    credential::Suite,
     error::Fault,
     frame,
     handshake::resume::Ticket,
@@ -20,8 +21,9 @@ type Enter = Box<dyn Fn(&mut Clinic, &[u8]) -> ConnId>;
 #[test]
 fn an_opcode_in_the_wrong_state_ends_the_conversation() {
     use Opcode::{Hello, KeyVerification, PairEnrol, PairStart, Resume};
-    for kind in BOTH {
-        let mut clinic = Clinic::new(34);
+    for suite in SUITES {
+        let kind = suite.kind();
+        let mut clinic = Clinic::of(suite, 34);
         let id = somebody(kind);
         let identity = clinic.enrolled(id.clone());
         let hello = clinic.connect(&identity, None).endpoint.poll_transmit().unwrap();
@@ -82,7 +84,7 @@ fn an_opcode_in_the_wrong_state_ends_the_conversation() {
 fn a_client_takes_only_the_next_message_from_its_gateway() {
     let mut clinic = Clinic::new(35);
     let identity = clinic.enrolled(wearable(1));
-    let ticket = || Ticket { token: [1; 16], key: crypto::Secret::new([1; 32]) };
+    let ticket = || Ticket { token: [1; 16], suite: Suite::Wearable, key: crypto::Secret::new([1; 32]) };
     for opcode in Opcode::ALL {
         let frame = frame::encode(*opcode, &[0; 40]);
         let mut resuming = clinic.connect(&identity, Some(ticket()));

@@ -9,7 +9,7 @@ use host::{
     entropy::system_rng,
 };
 use protocol::{
-    credential::{ClientIdentity, LoginKey, LoginVerifyingKey, PinnedGateway, Suite},
+    credential::{ClientIdentity, ClientKind, LoginKey, LoginVerifyingKey, PinnedGateway},
     id::{ClientId, DeviceId, DoctorId, GatewayId},
 };
 use rand_core::Rng;
@@ -133,7 +133,7 @@ fn parse(bytes: &[u8]) -> Option<PinnedGateway> {
     Some(PinnedGateway {
         gateway: file.gateway.parse::<GatewayId>().ok()?,
         doctor: file.doctor,
-        login: LoginVerifyingKey::from_bytes(Suite::Wearable, &hex::decode(&file.login).ok()?).ok()?,
+        login: LoginVerifyingKey::from_bytes(ClientKind::Wearable, &hex::decode(&file.login).ok()?).ok()?,
         alerts: crypto::identity::VerifyingKey::from_bytes(&hex::decode(&file.alerts).ok()?).ok()?,
         tls_spki,
     })
@@ -150,7 +150,7 @@ mod tests {
         let dir = DataDir::open(&path).unwrap();
         let keys = Keys::open(&dir).unwrap();
         assert_eq!(read_gateway(&dir).unwrap(), None);
-        let gateway = LoginKey::generate(Suite::Wearable, &mut system_rng()).unwrap();
+        let gateway = LoginKey::generate(ClientKind::Wearable, &mut system_rng()).unwrap();
         let alerts = crypto::identity::SigningKey::generate(&mut system_rng());
         let pinned = PinnedGateway {
             gateway: GatewayId::from_random([7; 16]),

@@ -16,7 +16,7 @@ use protocol::{
         pairing::{Outcome, PairingEndpoint},
     },
     error::{Fault, Refusal},
-    handshake::Channel,
+    handshake::{Channel, Terms},
     id::{ClientId, SessionId},
     message::{Farewell, FromClient},
     pairing::initiator::{Candidate, Granted},
@@ -377,8 +377,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             binding.identity(self.setup.id),
             binding.gateway.clone(),
             self.ticket.take(),
-            Channel::Plain,
-            self.clock.flag(),
+            Terms::of(ClientKind::Wearable, Channel::Plain, self.clock.flag()),
             self.clock.now(now),
             &mut self.rng,
         );
@@ -390,7 +389,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
 
     fn handle_event(&mut self, event: client::Event, now: Monotonic) {
         match event {
-            client::Event::Established { session, resumed, gateway_time } => {
+            client::Event::Established { session, resumed, gateway_time, .. } => {
                 self.handle_session(session, resumed, gateway_time, now);
             }
             client::Event::Ticket { ticket, .. } => self.ticket = Some(ticket),

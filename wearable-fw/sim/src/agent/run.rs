@@ -14,7 +14,7 @@ use protocol::{
         pairing::{Outcome, PairingEndpoint},
     },
     error::{Fault, Refusal},
-    handshake::{Channel, resume::Ticket},
+    handshake::{Channel, Terms, resume::Ticket},
     id::{BootId, ClientId, Seq, WearableName},
     message::{DeviceStatus, Farewell, FromClient},
     pairing::{code::PairingCode, initiator::Candidate},
@@ -435,8 +435,7 @@ impl Runner {
             self.memory.keys.identity(),
             pinned,
             self.ticket.take(),
-            Channel::Plain,
-            flag,
+            Terms::of(ClientKind::Wearable, Channel::Plain, flag),
             self.clock.now(),
             &mut system_rng(),
         );
@@ -448,7 +447,7 @@ impl Runner {
 
     async fn handle_event(&mut self, event: Event) -> Result<(), DeviceError> {
         match event {
-            Event::Established { session, resumed, gateway_time } => {
+            Event::Established { session, resumed, gateway_time, .. } => {
                 self.clock.learn(gateway_time);
                 self.clock_doubted = false;
                 self.backoff.reset();

@@ -10,7 +10,7 @@ use std::{
 
 use host::{Clock, entropy::system_rng};
 use protocol::{
-    credential::{ClientKind, GatewayIdentity, LoginKey, PinnedClient, Suite},
+    credential::{ClientKind, GatewayIdentity, LoginKey, PinnedClient},
     endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
     error::Fault,
     frame,
@@ -159,8 +159,8 @@ impl Ward {
         let identity = GatewayIdentity {
             gateway: GatewayId::from_random(random),
             doctor: "D001".parse().unwrap(),
-            patient_login: LoginKey::generate(Suite::Patient, &mut system_rng()).unwrap(),
-            wearable_login: LoginKey::generate(Suite::Wearable, &mut system_rng()).unwrap(),
+            patient_login: LoginKey::generate(ClientKind::Patient, &mut system_rng()).unwrap(),
+            wearable_login: LoginKey::generate(ClientKind::Wearable, &mut system_rng()).unwrap(),
             alerts: crypto::identity::SigningKey::generate(&mut system_rng()),
             tls_spki: [3; 32],
         };
@@ -365,10 +365,10 @@ fn establish(
     clock: Clock,
 ) {
     let now = memory.now(clock);
-    let Established { client, session, resume, resumed, key, .. } = established;
+    let Established { client, session, suite, resume, resumed, key, .. } = established;
     let mut token = [0; 16];
     system_rng().fill_bytes(&mut token);
-    memory.tokens.insert(token_hash(&token), ResumeRecord { client, key_id: key, key: resume });
+    memory.tokens.insert(token_hash(&token), ResumeRecord { client, suite, key_id: key, key: resume });
     memory.sessions.push(resumed);
     endpoint.proceed(Next::Session(session), frame, now);
     endpoint.say(&FromGateway::Token(token, now.wall + TOKEN_LIFETIME), now).unwrap();
