@@ -14,6 +14,8 @@ use protocol::id::WearableName;
 use crate::{
     agent::{DeviceConfig, Pairing, Speed},
     evaluate::{Options, goals::Set, plot::Span},
+    factory::FactoryArgs,
+    firmware::FirmwareArgs,
     recording::Recording,
     scenario::{Scenario, ScenarioError},
 };
@@ -90,6 +92,10 @@ pub struct Args {
 pub enum Verb {
     /// Run the firmware's signal processing over recordings and score it against their reference answers
     Evaluate(EvaluateArgs),
+    /// Sign firmware images and check them, as their maker
+    Firmware(FirmwareArgs),
+    /// Make a device's identity, its signed manifest and its label
+    Factory(FactoryArgs),
 }
 
 /// What a person typed behind `evaluate`.

@@ -17,7 +17,7 @@ use wearable::{
     act::Act,
     agent::{self, Device, DeviceError, Ended, Pairing},
     cli::{Args, EvaluateArgs, Verb},
-    evaluate, headless, screen,
+    evaluate, factory, firmware, headless, screen,
 };
 
 fn main() -> ExitCode {
@@ -32,6 +32,8 @@ fn main() -> ExitCode {
     };
     let ended = match args.verb {
         Some(Verb::Evaluate(evaluate)) => run_evaluate(evaluate),
+        Some(Verb::Firmware(firmware)) => firmware::run(&firmware, &mut io::stdout()).map(|()| Exit::Done),
+        Some(Verb::Factory(factory)) => factory::run(&factory, &mut io::stdout()).map(|()| Exit::Done),
         None => run(args).map(|()| Exit::Done),
     };
     match ended {
