@@ -53,10 +53,6 @@ impl Marks {
         }
     }
 
-    pub(super) fn is_newest(&self, mark: Mark) -> bool {
-        self.newest.is_some_and(|newest| newest.serial == mark.serial)
-    }
-
     /// Whether it is neither.
     pub(super) fn outdates(&self, mark: Mark) -> bool {
         [self.newest, self.before].iter().flatten().all(|kept| kept.serial != mark.serial)

@@ -38,6 +38,8 @@ const MIN_PAGE_SIZE: usize = 256;
 const HEADER: usize = 8;
 /// Most items have room in so many bytes; the buffer grows for those that have not.
 const BUFFER: usize = 512;
+/// How often an item is written at most, should cells not take it.
+const TRIES: usize = 4;
 
 /// What to do about an item that was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,9 +95,10 @@ impl Queue {
         })
     }
 
-    /// The longest item that leaves room for a mark on its page, in bytes.
+    /// The longest item that leaves room for two marks on its page, in bytes.
     pub(super) const fn longest<F: Flash>(&self) -> usize {
-        self.page_size.saturating_sub(2 * word::<F>() + 2 * padded::<F>(HEADER) + padded::<F>(MAX_MARK))
+        let marks = 2 * (padded::<F>(HEADER) + padded::<F>(MAX_MARK));
+        self.page_size.saturating_sub(2 * word::<F>() + marks + padded::<F>(HEADER))
     }
 
     pub(super) const fn page_after(&self, page: usize) -> usize {
@@ -110,16 +113,25 @@ impl Queue {
         }
     }
 
+    /// Where a cell does not take what is written, the item is written once more, behind.
     fn try_push<F: Flash>(&mut self, flash: &mut F, item: &[u8], erase: bool) -> Result<Pushed, StoreError> {
-        let last = Cell::new(self.range.start);
-        let pushed = self.with(flash, &last, async |storage, _| match storage.push(item, erase).await {
-            Ok(()) => Ok(true),
-            Err(Error::FullStorage) => Ok(false),
-            Err(error) => Err(error),
-        })?;
-        // The last address is in the item, or where the library found that the next page is not empty.
-        let page = self.page_of(last.get());
-        Ok(if pushed { Pushed::On(page) } else { Pushed::Full(page) })
+        for _ in 0..TRIES {
+            let notes = Notes::default();
+            let pushed =
+                self.with(flash, &notes, async |storage, _| match storage.push(item, erase).await {
+                    Ok(()) => Ok(true),
+                    Err(Error::FullStorage) => Ok(false),
+                    Err(error) => Err(error),
+                })?;
+            // The last address is in the item, or where the library found that the next page is not empty.
+            let page = self.page_of(notes.last.get());
+            match (pushed, notes.unlike.get()) {
+                (false, _) => return Ok(Pushed::Full(page)),
+                (true, false) => return Ok(Pushed::On(page)),
+                (true, true) => {}
+            }
+        }
+        Err(StoreError::WornOut)
     }
 
     /// Shows the items from the oldest on. One that cannot be understood is taken out.
@@ -128,9 +140,9 @@ impl Queue {
         flash: &mut F,
         mut on: impl FnMut(Item<'_>, Place) -> Then,
     ) -> Result<(), StoreError> {
-        let last = Cell::new(self.range.start);
+        let notes = Notes::default();
         let (start, page_size) = (self.range.start, self.page_size);
-        self.with(flash, &last, async |storage, buffer| {
+        self.with(flash, &notes, async |storage, buffer| {
             let mut items = storage.iter().await?;
             loop {
                 let item = match items.next(buffer).await {
@@ -144,8 +156,8 @@ impl Queue {
                 };
                 let length = u32::try_from(padded::<F>(item.len())).unwrap_or(u32::MAX);
                 let place = Place {
-                    page: (last.get().saturating_sub(start)) as usize / page_size,
-                    end: last.get().saturating_add(length),
+                    page: notes.last.get().saturating_sub(start) as usize / page_size,
+                    end: notes.last.get().saturating_add(length),
                 };
                 match Item::parse(&item).map_or(Then::TakeOut, |item| on(item, place)) {
                     Then::Keep => {}
@@ -259,14 +271,14 @@ impl Queue {
     fn with<F: Flash, T>(
         &mut self,
         flash: &mut F,
-        last: &Cell<u32>,
+        notes: &Notes,
         work: impl AsyncFnOnce(&mut Storage<'_, F>, &mut Vec<u8>) -> Result<T, Error<F::Error>>,
     ) -> Result<T, StoreError> {
         let config = QueueConfig::try_new(self.range.clone()).map_err(|_| StoreError::Layout)?;
         let cache = self.cache.take().unwrap_or_else(|| {
             Cache::new(HeapPageStates::new(self.pages), HeapPagePointers::new(self.pages), Uncached)
         });
-        let mut storage = QueueStorage::new(Noting { flash, last }, config, cache);
+        let mut storage = QueueStorage::new(Noting { flash, notes }, config, cache);
         let done = at_once(work(&mut storage, &mut self.buffer));
         self.cache = Some(storage.destroy().1);
         done.unwrap_or(Err(Error::LogicBug {})).map_err(|error| match error {
@@ -312,10 +324,18 @@ const fn padded<F: Flash>(length: usize) -> usize {
     length.next_multiple_of(word::<F>())
 }
 
-/// A blocking flash as the library wants it, in words of at least 4 bytes. Notes the last address.
+#[derive(Debug, Default)]
+struct Notes {
+    /// The last address read or written.
+    last: Cell<u32>,
+    /// Whether something did not stay as it was written.
+    unlike: Cell<bool>,
+}
+
+/// A blocking flash as the library wants it, in words of at least 4 bytes.
 struct Noting<'a, F> {
     flash: &'a mut F,
-    last: &'a Cell<u32>,
+    notes: &'a Notes,
 }
 
 impl<F: Flash> wait::ErrorType for Noting<'_, F> {
@@ -326,7 +346,7 @@ impl<F: Flash> wait::ReadNorFlash for Noting<'_, F> {
     const READ_SIZE: usize = word::<F>();
 
     async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), F::Error> {
-        self.last.set(offset);
+        self.notes.last.set(offset);
         self.flash.read(offset, bytes)
     }
 
@@ -344,8 +364,18 @@ impl<F: Flash> wait::NorFlash for Noting<'_, F> {
     }
 
     async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), F::Error> {
-        self.last.set(offset);
-        self.flash.write(offset, bytes)
+        const CHUNK: usize = 64;
+        self.notes.last.set(offset);
+        self.flash.write(offset, bytes)?;
+        let mut at = offset;
+        for chunk in bytes.chunks(CHUNK) {
+            let mut stays = [0; CHUNK];
+            let (stays, _) = stays.split_at_mut(chunk.len());
+            self.flash.read(at, stays)?;
+            self.notes.unlike.set(self.notes.unlike.get() || stays != chunk);
+            at = at.saturating_add(u32::try_from(CHUNK).unwrap_or(u32::MAX));
+        }
+        Ok(())
     }
 }
 

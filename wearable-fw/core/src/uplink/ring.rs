@@ -67,6 +67,9 @@ pub enum StoreError {
         /// The last one taken.
         last: Seq,
     },
+    /// What was written reads back differently, in several places.
+    #[error("the flash does not keep what is written: it is worn out, replace the device")]
+    WornOut,
     /// The pages contradict each other.
     #[error("the flash is damaged: open the store again, it keeps what can still be read")]
     Damaged,
@@ -167,7 +170,7 @@ impl Uplink {
                     }
                     _ => self.lose(seq, lost),
                 },
-                Front::Mark(mark) if self.written.is_newest(mark) => {
+                Front::Mark(mark) if !self.written.outdates(mark) => {
                     let copy = self.next_mark();
                     self.keep(flash, &copy.encode(), lost)?;
                     self.wrote(copy);
@@ -199,7 +202,7 @@ impl Uplink {
         while let Some(front) = Front::of(&mut self.thinned, flash, page)? {
             match front {
                 Front::Sample(seq, _) if seq > self.mark.acknowledged => self.lose(seq, lost),
-                Front::Mark(mark) if self.written.is_newest(mark) => {
+                Front::Mark(mark) if !self.written.outdates(mark) => {
                     let copy = self.next_mark();
                     if let Pushed::On(_) = self.thinned.push(flash, &copy.encode())? {
                         self.wrote(copy);

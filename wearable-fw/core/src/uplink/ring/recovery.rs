@@ -150,7 +150,8 @@ impl Uplink {
             Mark { acknowledged: Seq(first.saturating_sub(1)), ..Mark::START }
         });
         self.mark.taken = self.mark.taken.max(thinned.last).max(samples.last).max(self.mark.acknowledged);
-        self.formed = self.mark.acknowledged;
+        // Any of them may have been sent before the restart.
+        self.formed = self.mark.taken;
     }
 
     fn restore_thinning<F: Flash>(&mut self, flash: &mut F, last: Seq) -> Result<(), StoreError> {

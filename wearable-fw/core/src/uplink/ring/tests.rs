@@ -9,6 +9,14 @@ use protocol::{
 use super::*;
 use crate::flash::{Layout, ram::RamFlash};
 
+mod damage;
+mod model;
+mod power;
+mod wear;
+mod world;
+
+use world::Step;
+
 /// Five small samples on a page.
 type Small = RamFlash<256>;
 

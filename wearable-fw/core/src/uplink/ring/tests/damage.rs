@@ -1,0 +1,100 @@
+//! Bits flip anywhere: nothing panics, no number is used twice, what can be read arrives, the rest is counted.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Step::{Batch, Deliver, LoseAck, Reopen, Take},
+    world::World,
+    *,
+};
+
+/// Most items on one page: as much as damage at one place may cost.
+const PAGE_OF_ITEMS: usize = 6;
+
+fn online() -> World {
+    let mut world = World::new();
+    let mut steps = [Take(0); 11].to_vec();
+    steps.extend([Batch, Deliver, Take(0), Batch, Deliver, Take(1), Batch, LoseAck]);
+    steps.into_iter().for_each(|step| world.step(step).unwrap());
+    world
+}
+
+fn drained() -> World {
+    let mut world = online();
+    world.drain();
+    world
+}
+
+fn full() -> World {
+    let mut world = online();
+    (0..300).for_each(|number| world.step(Take(u8::from(number % 31 == 0))).unwrap());
+    world
+}
+
+/// `held` is what would arrive without the damage.
+fn flipped(world: &World, held: &BTreeSet<u64>, address: usize, bits: u8, what_follows: impl Fn(&mut World)) {
+    let taken = world.uplink.taken();
+    let mut world = world.clone();
+    (world.untold, world.damaged) = (true, true);
+    world.flash.flip(address, bits);
+    what_follows(&mut world);
+    assert!(world.uplink.next_seq() > taken, "a number may be used twice");
+    world.must(Take(0));
+    world.must(Take(2));
+    world.drain();
+    let gone = held.iter().filter(|seq| !world.gateway.samples.contains_key(seq)).count();
+    assert!(gone <= PAGE_OF_ITEMS, "{gone} samples are gone");
+    // Its tags say that nothing arrived altered, nothing twice, and that the loss is counted.
+    let missing = world.durable.keys().filter(|seq| !world.gateway.samples.contains_key(seq)).count();
+    assert!(missing as u64 <= world.uplink.lost(), "{missing} of {}", world.uplink.lost());
+    for (seq, tag) in &world.gateway.samples {
+        assert_eq!(world.durable.get(seq), Some(tag));
+    }
+}
+
+fn at_every_byte(world: &World, what_follows: impl Fn(&mut World)) {
+    let mut whole = world.clone();
+    whole.drain();
+    let held = whole.gateway.samples.into_keys().collect();
+    for address in LAYOUT.samples.start..LAYOUT.thinned.end {
+        // One bit, or all of them.
+        let bits = if address % 3 == 0 { 0xff } else { 1 << (address.wrapping_mul(2_654_435_761) >> 29) };
+        flipped(world, &held, address as usize, bits, &what_follows);
+    }
+}
+
+fn restart(world: &mut World) {
+    world.must(Reopen);
+}
+
+#[test]
+fn damage_while_little_waits_costs_at_most_a_page() {
+    at_every_byte(&online(), restart);
+}
+
+#[test]
+fn damage_while_nothing_waits_costs_nothing_but_numbers() {
+    at_every_byte(&drained(), restart);
+}
+
+#[test]
+fn damage_in_a_full_store_costs_at_most_a_page() {
+    at_every_byte(&full(), restart);
+}
+
+#[test]
+fn damage_is_told_at_the_restart() {
+    let mut world = online();
+    let item = encode_sample(&sample(Seq(10), 10));
+    let place = world.flash.bytes().windows(item.len()).position(|bytes| *bytes == item);
+    world.flash.flip(place.unwrap(), 4);
+    let (uplink, recovery) = reopened(&mut world.flash);
+    assert_eq!(recovery.missing, Some(Gap { first: Seq(10), last: Seq(10), samples: 1 }));
+    assert_eq!((recovery.lost, uplink.lost(), uplink.taken()), (1, 1, Seq(13)));
+}
+
+/// Without a restart the store may have to be opened again, but it never panics and never sends anything wrong.
+#[test]
+fn damage_while_the_store_is_open_is_survived() {
+    at_every_byte(&online(), |world| world.must(Batch));
+}
