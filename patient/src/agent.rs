@@ -270,7 +270,8 @@ impl Agent {
                     self.tell(AgentEvent::AlertRefused { reason }).await;
                 }
                 Event::GatewayTime(time) => self.set_clock_offset(time),
-                Event::VitalsAcked(_) => {}
+                // A patient's client sends no vitals, and its endpoint takes no instructions.
+                Event::VitalsAcked(_) | Event::Instruction(_) => {}
                 Event::Disconnected(said) => return self.disconnected(member, said).await,
                 Event::Closed(fault) => return self.closed(member, fault).await,
             }

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
 
 use crate::error::Malformed;
 
@@ -11,6 +12,12 @@ use crate::error::Malformed;
 pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     // Writing to a growing vector fails only for types that serde cannot size; none of ours is.
     postcard::to_allocvec(value).unwrap_or_default()
+}
+
+/// The bytes of a value that holds a secret, wiped when dropped. Room for the longest of ours is there from the start, so
+/// that growing leaves no copy behind.
+pub(crate) fn encode_secret<T: Serialize>(value: &T) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(postcard::to_extend(value, Vec::with_capacity(2048)).unwrap_or_default())
 }
 
 /// The value that takes up all of `bytes`.

@@ -5,6 +5,7 @@
 //! - what is on the wire: [`opcode`], [`frame`], [`message`]; byte by byte in `docs/protocol.md`
 //! - how a session begins: [`pairing`] once, then [`handshake`] (full login) or [`handshake::resume`]
 //! - what a session does: [`session`] (records), [`vitals`] and their [`reading`]s, [`alert`] (alerts and receipts), [`group`] (broadcast key)
+//! - what else a wearable hears and says: [`status`], [`cadence`], [`waveform`], [`firmware`]
 //! - one connection put together: [`endpoint`]
 //!
 //! A vitals sample enters here as [`endpoint::gateway::Event::Vitals`] and leaves to the gateway's ward; an alert leaves
@@ -16,22 +17,25 @@ extern crate std;
 
 pub mod alert;
 pub mod backoff;
+pub mod cadence;
 mod codec;
 pub mod credential;
 pub mod endpoint;
 pub mod error;
+pub mod firmware;
 pub mod frame;
 pub mod group;
 pub mod handshake;
 pub mod id;
 pub mod image;
 pub mod message;
-mod open_set;
 pub mod opcode;
+mod open_set;
 pub mod pairing;
 pub mod reading;
 pub mod replay;
 pub mod session;
+pub mod status;
 #[cfg(feature = "testkit")]
 #[expect(
     clippy::unwrap_used,
@@ -42,6 +46,7 @@ pub mod session;
 pub mod testkit;
 pub mod time;
 pub mod vitals;
+pub mod waveform;
 
 /// Version of the protocol; in every hello.
 pub const VERSION: u8 = 1;

@@ -1,24 +1,25 @@
 //! The messages of an established session, one enum per direction: a gateway cannot even parse what only a gateway
 //! says. Each is one record; its opcode and body together are the message.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     alert::{Alert, Receipt, UnverifiedAlert, UnverifiedReceipt},
+    cadence::Settings,
     codec,
     error::Fault,
+    firmware::{FirmwareChunk, FirmwareOffer, FirmwareRequest, FirmwareStatus},
     group::WrappedKey,
     id::Seq,
     opcode::Opcode,
+    status::DeviceStatus,
     time::UnixMillis,
-    vitals::{Cadence, UnverifiedBatch, VitalsBatch},
+    vitals::{UnverifiedBatch, VitalsBatch},
+    waveform::{Waveform, WaveformRequest},
 };
-
-/// Longest name of a firmware, in bytes.
-pub const MAX_FIRMWARE: usize = 32;
 
 /// Why a session ends on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,30 +58,6 @@ impl Farewell {
     }
 }
 
-/// What a wearable tells about itself, after login and when it changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceStatus {
-    /// How often it measures and sends; the gateway sets its age limit by it.
-    pub cadence: Cadence,
-    /// Charge in percent, if it knows.
-    pub battery: Option<u8>,
-    /// Firmware name and version: at most 32 printable ASCII characters and spaces.
-    pub firmware: String,
-}
-
-impl DeviceStatus {
-    fn check(self) -> Result<Self, Fault> {
-        let printable = self.firmware.chars().all(|c| c.is_ascii_graphic() || c == ' ');
-        if self.firmware.len() > MAX_FIRMWARE
-            || !printable
-            || self.battery.is_some_and(|percent| percent > 100)
-        {
-            return Err(Fault::PeerLimit("firmware is at most 32 printable characters, a battery 0 to 100"));
-        }
-        Ok(self)
-    }
-}
-
 /// From a client.
 #[derive(Debug)]
 pub enum ToGateway {
@@ -88,6 +65,12 @@ pub enum ToGateway {
     Vitals(UnverifiedBatch),
     /// DEVICE_STATUS.
     Status(DeviceStatus),
+    /// WAVEFORM.
+    Waveform(Waveform),
+    /// FIRMWARE_REQUEST.
+    FirmwareRequest(FirmwareRequest),
+    /// FIRMWARE_STATUS.
+    FirmwareStatus(FirmwareStatus),
     /// DEC_MSG.
     Receipt(UnverifiedReceipt),
     /// HEARTBEAT.
@@ -104,6 +87,13 @@ impl ToGateway {
             Opcode::DeviceStatus => {
                 codec::decode::<DeviceStatus>(body).map_err(malformed)?.check().map(Self::Status)
             }
+            Opcode::Waveform => {
+                codec::decode::<Waveform>(body).map_err(malformed)?.check().map(Self::Waveform)
+            }
+            Opcode::FirmwareRequest => {
+                codec::decode::<FirmwareRequest>(body).map_err(malformed)?.check().map(Self::FirmwareRequest)
+            }
+            Opcode::FirmwareStatus => codec::decode(body).map(Self::FirmwareStatus).map_err(malformed),
             Opcode::DecMsg => UnverifiedReceipt::decode(body).map(Self::Receipt).map_err(malformed),
             Opcode::Heartbeat if body.is_empty() => Ok(Self::Heartbeat),
             Opcode::Disconnect => match codec::decode::<Farewell>(body).map_err(malformed)? {
@@ -122,6 +112,12 @@ pub enum FromClient<'a> {
     Vitals(&'a VitalsBatch),
     /// DEVICE_STATUS.
     Status(&'a DeviceStatus),
+    /// WAVEFORM.
+    Waveform(&'a Waveform),
+    /// FIRMWARE_REQUEST.
+    FirmwareRequest(FirmwareRequest),
+    /// FIRMWARE_STATUS.
+    FirmwareStatus(FirmwareStatus),
     /// DEC_MSG.
     Receipt(&'a Receipt),
     /// HEARTBEAT.
@@ -135,6 +131,9 @@ impl FromClient<'_> {
         match self {
             Self::Vitals(batch) => (Opcode::Vitals, batch.encode()),
             Self::Status(status) => (Opcode::DeviceStatus, codec::encode(status)),
+            Self::Waveform(waveform) => (Opcode::Waveform, codec::encode(waveform)),
+            Self::FirmwareRequest(request) => (Opcode::FirmwareRequest, codec::encode(request)),
+            Self::FirmwareStatus(status) => (Opcode::FirmwareStatus, codec::encode(status)),
             Self::Receipt(receipt) => (Opcode::DecMsg, receipt.encode()),
             Self::Heartbeat => (Opcode::Heartbeat, Vec::new()),
             Self::Disconnect(farewell) => (Opcode::Disconnect, codec::encode(farewell)),
@@ -149,6 +148,47 @@ pub(crate) struct SessionToken {
     pub(crate) expires: UnixMillis,
 }
 
+/// What a gateway wants of a wearable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Instruction {
+    /// SETTINGS: store them, obey, and answer with DEVICE_STATUS.
+    Settings(Settings),
+    /// WAVEFORM_REQUEST: send the signal, or stop.
+    Waveform(WaveformRequest),
+    /// FIRMWARE_OFFER: fetch the image if it is for this device and newer, else say why not.
+    Offer(FirmwareOffer),
+    /// FIRMWARE_CHUNK: a piece that was asked for.
+    Chunk(FirmwareChunk),
+}
+
+impl Instruction {
+    fn decode(opcode: Opcode, body: &[u8]) -> Result<Option<Self>, Fault> {
+        let malformed = |_| Fault::PeerMalformed(opcode);
+        Ok(Some(match opcode {
+            Opcode::Settings => Self::Settings(codec::decode(body).map_err(malformed)?),
+            Opcode::WaveformRequest => {
+                Self::Waveform(codec::decode::<WaveformRequest>(body).map_err(malformed)?.check()?)
+            }
+            Opcode::FirmwareOffer => {
+                Self::Offer(codec::decode::<FirmwareOffer>(body).map_err(malformed)?.check()?)
+            }
+            Opcode::FirmwareChunk => {
+                Self::Chunk(codec::decode::<FirmwareChunk>(body).map_err(malformed)?.check()?)
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn encode(&self) -> (Opcode, Vec<u8>) {
+        match self {
+            Self::Settings(settings) => (Opcode::Settings, codec::encode(settings)),
+            Self::Waveform(request) => (Opcode::WaveformRequest, codec::encode(request)),
+            Self::Offer(offer) => (Opcode::FirmwareOffer, codec::encode(offer)),
+            Self::Chunk(chunk) => (Opcode::FirmwareChunk, codec::encode(chunk)),
+        }
+    }
+}
+
 /// From a gateway.
 #[derive(Debug)]
 pub(crate) enum ToClient {
@@ -156,6 +196,7 @@ pub(crate) enum ToClient {
     GroupKey(WrappedKey),
     DirectMsg(UnverifiedAlert),
     VitalsAck(Seq),
+    Instruction(Instruction),
     Heartbeat(UnixMillis),
     Disconnect(Farewell),
 }
@@ -163,6 +204,9 @@ pub(crate) enum ToClient {
 impl ToClient {
     pub(crate) fn decode(opcode: Opcode, body: &[u8]) -> Result<Self, Fault> {
         let malformed = |_| Fault::PeerMalformed(opcode);
+        if let Some(instruction) = Instruction::decode(opcode, body)? {
+            return Ok(Self::Instruction(instruction));
+        }
         match opcode {
             Opcode::SessionToken => codec::decode(body).map(Self::Token).map_err(malformed),
             Opcode::GroupKey => codec::decode(body).map(Self::GroupKey).map_err(malformed),
@@ -185,6 +229,8 @@ pub enum FromGateway<'a> {
     DirectMsg(&'a Alert),
     /// VITALS_ACK: everything up to this number is committed.
     VitalsAck(Seq),
+    /// SETTINGS, WAVEFORM_REQUEST, FIRMWARE_OFFER or FIRMWARE_CHUNK, to a wearable.
+    Instruction(&'a Instruction),
     /// HEARTBEAT, with the gateway's clock.
     Heartbeat(UnixMillis),
     /// DISCONNECT.
@@ -207,6 +253,7 @@ impl FromGateway<'_> {
             Self::GroupKey(key) => (Opcode::GroupKey, codec::encode(key)),
             Self::DirectMsg(alert) => (Opcode::DirectMsg, alert.encode()),
             Self::VitalsAck(seq) => (Opcode::VitalsAck, codec::encode(seq)),
+            Self::Instruction(instruction) => instruction.encode(),
             Self::Heartbeat(time) => (Opcode::Heartbeat, codec::encode(time)),
             Self::Disconnect(farewell) => (Opcode::Disconnect, codec::encode(farewell)),
         }

@@ -63,8 +63,22 @@ opcodes! {
     Vitals = 70,
     /// VITALS_ACK, gateway to client, record: what is committed.
     VitalsAck = 71,
-    /// DEVICE_STATUS, client to gateway, record: a wearable's cadence, battery and firmware.
+    /// DEVICE_STATUS, client to gateway, record: what a wearable tells about itself.
     DeviceStatus = 72,
+    /// SETTINGS, gateway to client, record: how often a wearable shall measure and send.
+    Settings = 73,
+    /// WAVEFORM_REQUEST, gateway to client, record: a signal, and for how long.
+    WaveformRequest = 74,
+    /// WAVEFORM, client to gateway, record: samples of a signal, packed.
+    Waveform = 75,
+    /// FIRMWARE_OFFER, gateway to client, record: the header of an image.
+    FirmwareOffer = 76,
+    /// FIRMWARE_REQUEST, client to gateway, record: a piece of an image, please.
+    FirmwareRequest = 77,
+    /// FIRMWARE_CHUNK, gateway to client, record: a piece of an image.
+    FirmwareChunk = 78,
+    /// FIRMWARE_STATUS, client to gateway, record: how far an update has come.
+    FirmwareStatus = 79,
     /// HEARTBEAT, both ways, record.
     Heartbeat = 80,
     /// ERROR, gateway to client, clear: why the conversation cannot go on.
@@ -77,8 +91,11 @@ mod tests {
 
     #[test]
     fn numbers_are_pinned() {
-        let pinned = [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 20, 30, 40, 41, 50, 60, 70, 71, 72, 80, 90]
-            .map(Opcode::from_number);
+        let pinned = [
+            1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 20, 30, 40, 41, 50, 60, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79,
+            80, 90,
+        ]
+        .map(Opcode::from_number);
         assert_eq!(pinned.map(Option::unwrap).as_slice(), Opcode::ALL);
         let known = (0..=u8::MAX).filter(|n| Opcode::from_number(*n).is_some()).count();
         assert_eq!(known, Opcode::ALL.len());

@@ -2,11 +2,9 @@
 //! reasons. Both sets are open: an unknown number is carried and shown as a number. What follows from a reading is the
 //! ward's business.
 
-use core::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use crate::vitals::Decimal;
+use crate::{open_set::open_set, vitals::Decimal};
 
 /// A value that was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,30 +17,6 @@ pub struct Measurement {
     pub method: Method,
     /// Version of the calibration behind it; 0 where none is needed.
     pub calibration: u16,
-}
-
-macro_rules! open_set {
-    ($(#[$doc:meta])* $set:ident, $word:literal: $($(#[$about:meta])* $constant:ident = $number:literal, $name:literal;)+) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub struct $set(pub u8);
-
-        impl $set {
-            $($(#[$about])* pub const $constant: Self = Self($number);)+
-
-            /// All that have a name here.
-            pub const ALL: &[Self] = &[$(Self::$constant),+];
-        }
-
-        impl fmt::Display for $set {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match *self {
-                    $(Self::$constant => f.write_str($name),)+
-                    Self(number) => write!(f, concat!($word, " {}"), number),
-                }
-            }
-        }
-    };
 }
 
 open_set! {

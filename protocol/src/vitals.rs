@@ -3,7 +3,7 @@
 //! module's.
 
 use alloc::{string::String, vec::Vec};
-use core::{fmt, time::Duration};
+use core::fmt;
 
 use crypto::sha256;
 use serde::{Deserialize, Serialize};
@@ -310,23 +310,9 @@ impl UnverifiedBatch {
     }
 }
 
-fn is_short_text(text: &str) -> bool {
+/// Whether a unit or code is one that may travel.
+pub(crate) fn is_short_text(text: &str) -> bool {
     (1..=MAX_TEXT).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic())
-}
-
-/// What a wearable agreed to do; tells the gateway how old a value may grow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cadence {
-    /// Time between two samples, in milliseconds.
-    pub interval_ms: u32,
-}
-
-impl Cadence {
-    /// The age past which a value may no longer be shown: twice the interval and 10 s.
-    #[must_use]
-    pub fn age_limit(self) -> Duration {
-        Duration::from_millis(u64::from(self.interval_ms) * 2 + 10_000)
-    }
 }
 
 impl From<Malformed> for Fault {
@@ -446,10 +432,5 @@ mod tests {
         assert!(!KnownQuantity::SPO2.measured(101, 0).is_plausible());
         assert!(!KnownQuantity::HEART_RATE.measured(0, 0).is_plausible());
         assert!(KnownQuantity::HEART_RATE.reading(Err(Reason::NO_BEAT)).is_plausible());
-    }
-
-    #[test]
-    fn the_age_limit_follows_the_agreed_interval() {
-        assert_eq!(Cadence { interval_ms: 300_000 }.age_limit(), Duration::from_secs(610));
     }
 }

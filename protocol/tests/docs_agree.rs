@@ -10,16 +10,22 @@ use std::{fs, path::Path};
 
 use vitalward_protocol::{
     alert::MAX_ALERT_TEXT,
+    cadence::Interval,
     endpoint::{HEARTBEAT_INTERVAL, LOGIN_LIMIT, SILENCE_LIMIT},
+    firmware::{MAX_CHUNK, MAX_FIRMWARE, MAX_IMAGE_HEADER, UpdateState},
     frame::{MAX_BODY, MAX_BODY_BEFORE_LOGIN},
     group::{MAX_GENERATION_AGE, MAX_STEPS},
     handshake::resume::TOKEN_LIFETIME,
-    message::MAX_FIRMWARE,
+    image::{self, Refusal},
     opcode::Opcode,
-    pairing::code::ALPHABET,
+    pairing::{
+        code::ALPHABET,
+        network::{MAX_PASSPHRASE, MAX_SSID, MIN_PASSPHRASE},
+    },
     reading::{Method, Reason},
     session::{MAX_KEY_AGE, MAX_RECORDS_PER_KEY, MAX_SESSION_AGE},
     vitals::{Code, KnownQuantity, MAX_QUANTITIES, MAX_SAMPLES, MAX_TEXT},
+    waveform::{self, MAX_PACKED, MAX_RATE_MILLIHERTZ, MAX_SECONDS, Signal},
 };
 
 fn document() -> String {
@@ -90,6 +96,26 @@ fn the_tables_of_methods_and_reasons_are_the_code() {
 }
 
 #[test]
+fn the_tables_of_signals_states_and_refusals_are_the_code() {
+    let named = |heading: &str, lists: &str| -> Vec<Vec<String>> {
+        let document = document();
+        let section = document.split(&format!("\n{heading}\n")).nth(1).expect(heading);
+        let line = section.lines().find_map(|line| line.strip_prefix(lists)).expect(lists);
+        let pair = |pair: &str| pair.splitn(2, ' ').map(str::to_owned).collect();
+        line.trim_end_matches('.').split(", ").map(pair).collect()
+    };
+    let signals: Vec<Vec<String>> =
+        Signal::ALL.iter().map(|s| vec![s.0.to_string(), s.to_string()]).collect();
+    let states: Vec<Vec<String>> =
+        UpdateState::ALL.iter().map(|s| vec![s.0.to_string(), s.to_string()]).collect();
+    let refusals: Vec<Vec<String>> =
+        Refusal::ALL.iter().map(|r| vec![r.0.to_string(), r.to_string()]).collect();
+    assert_eq!(named("### WAVEFORM_REQUEST (74)", "Signals: "), signals);
+    assert_eq!(named("### FIRMWARE_STATUS (79)", "States: "), states);
+    assert_eq!(rows(&document(), "#### Refusals of an image"), refusals);
+}
+
+#[test]
 fn the_limits_are_the_constants() {
     let seconds = |duration: std::time::Duration| format!("{} s", duration.as_secs());
     let coded = [
@@ -109,6 +135,20 @@ fn the_limits_are_the_constants() {
         ("length of a unit or LOINC code", format!("1 to {MAX_TEXT} bytes")),
         ("length of an alert's text", format!("1 to {MAX_ALERT_TEXT} bytes")),
         ("length of a firmware's name", format!("0 to {MAX_FIRMWARE} bytes")),
+        ("interval that can be set, live", format!("{} ms", Interval::LIVE.millis())),
+        (
+            "interval that can be set, otherwise",
+            format!("{} to {} ms", Interval::SHORTEST.millis(), Interval::LONGEST.millis()),
+        ),
+        ("length of a waveform request", format!("{MAX_SECONDS} s")),
+        ("samples in a waveform batch", format!("0 to {}", waveform::MAX_SAMPLES)),
+        ("packed samples in a waveform batch", format!("0 to {MAX_PACKED} bytes")),
+        ("sampling rate", format!("1 to {MAX_RATE_MILLIHERTZ} per 1000 s")),
+        ("length of an image's header", format!("1 to {MAX_IMAGE_HEADER} bytes")),
+        ("length of an image without its header", format!("1 to {} bytes", image::MAX_BODY)),
+        ("piece of an image", format!("1 to {MAX_CHUNK} bytes")),
+        ("length of a network's name", format!("1 to {MAX_SSID} bytes")),
+        ("length of a network's passphrase", format!("0, or {MIN_PASSPHRASE} to {MAX_PASSPHRASE} bytes")),
     ];
     let documented = rows(&document(), "## Limits");
     let expected: Vec<Vec<String>> =

@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use vitalward_protocol::{
     VERSION,
     alert::{Audience, Draft, Priority, Receipt, Stage},
+    cadence::{Cadence, Interval, Settings},
     credential::{ClientIdentity, ClientKind, GatewayIdentity, LoginKey, PinnedClient, Suite},
     endpoint::{
         client::{ClientEndpoint, Event},
@@ -35,6 +36,7 @@ use vitalward_protocol::{
         pairing::PairingEndpoint,
     },
     error::Fault,
+    firmware::{Firmware, FirmwareChunk, FirmwareOffer, FirmwareRequest, FirmwareStatus, UpdateState},
     frame::HEADER_LEN,
     group::GroupOwner,
     handshake::{
@@ -42,11 +44,17 @@ use vitalward_protocol::{
         resume::{ResumeRecord, TOKEN_LIFETIME, Ticket, token_hash},
     },
     id::{AlertId, ClientId, GatewayId, KeyId, PatientId, Seq, SessionId},
-    message::{DeviceStatus, Farewell, FromClient, FromGateway},
+    image::Refusal,
+    message::{Farewell, FromClient, FromGateway, Instruction},
     opcode::Opcode,
-    pairing::{code::PairingCode, initiator::Candidate},
+    pairing::{
+        code::PairingCode,
+        initiator::{Candidate, Granted},
+        network::NetworkCredentials,
+    },
+    status::{Battery, DeviceStatus, LinkQuality},
     time::{ClockFlag, Monotonic, Now, UnixMillis},
-    vitals::Cadence,
+    waveform::{Signal, WaveformRequest},
 };
 
 const START: Now = Now { wall: UnixMillis(1_790_000_000_000), mono: Monotonic(0) };
@@ -175,6 +183,11 @@ fn id_of(kind: ClientKind) -> ClientId {
     }
 }
 
+fn network_of(kind: ClientKind) -> Option<NetworkCredentials> {
+    let given = || NetworkCredentials::new("ward-7".into(), "correct horse".to_owned().into()).unwrap();
+    (kind == ClientKind::Wearable).then(given)
+}
+
 fn channel_of(kind: ClientKind) -> Channel {
     match kind {
         ClientKind::Patient => Channel::Tls { exporter: EXPORTER },
@@ -225,8 +238,8 @@ impl Studio {
                 self.sent.push(Sent { from: "gateway", bytes });
             }
             if let Some(outcome) = client.poll_outcome() {
-                let (identity, pinned) = outcome.unwrap();
-                assert_eq!(pinned, self.identity.pinned(kind));
+                let Granted { identity, gateway: pinned, network } = outcome.unwrap();
+                assert_eq!((pinned, network), (self.identity.pinned(kind), network_of(kind)));
                 return (Arc::new(identity), gateway);
             }
         }
@@ -289,7 +302,8 @@ impl Studio {
             Work::Enrol(enrolment) => {
                 let id = id_of(enrolment.wanted().map_or(ClientKind::Patient, ClientId::kind));
                 self.pinned = Some(enrolment.binding(id.clone()).unwrap());
-                (Next::Login, enrolment.grant(id, &self.identity, tape).unwrap(), None)
+                let network = network_of(id.kind());
+                (Next::Login, enrolment.grant(id, &self.identity, network, tape).unwrap(), None)
             }
             Work::Login(login) => {
                 let (state, frame) = login.answer(&self.identity, TOLERANCE, now, tape).unwrap();
@@ -794,12 +808,46 @@ fn play() -> Recording {
 
     let token = [0x32; 16];
     studio.gateway_says(&mut session, &FromGateway::Token(token, studio.now.wall + TOKEN_LIFETIME));
+    let update = FirmwareStatus {
+        state: UpdateState::REFUSED,
+        version: 2,
+        received: 0,
+        length: 70_000,
+        refusal: Some(Refusal::OTHER_HARDWARE),
+    };
     let status = DeviceStatus {
-        cadence: Cadence { interval_ms: 1_000 },
-        battery: Some(80),
-        firmware: "golden 1.0".into(),
+        cadence: Cadence { sample_ms: 1_000, upload_ms: 60_000 },
+        battery: Some(Battery { percent: 80, charging: Some(false) }),
+        link: LinkQuality { signal_dbm: Some(-61), reconnects: 3 },
+        waiting: 59,
+        lost: 0,
+        firmware: Firmware {
+            name: "golden 1.0".into(),
+            version: 1,
+            hardware: "golden-board".parse().unwrap(),
+        },
+        update: Some(update),
     };
     studio.client_says(&mut session, &FromClient::Status(&status));
+    let settings = Settings::new(Interval::LIVE, Interval::LONGEST).unwrap();
+    let ecg = WaveformRequest { signal: Signal::ECG, seconds: 10 };
+    let offer = FirmwareOffer { image: 1, header: b"a signed header".to_vec(), length: 70_000 };
+    let chunk = FirmwareChunk { image: 1, offset: 1_024, bytes: b"a piece".to_vec() };
+    for instruction in [
+        Instruction::Settings(settings),
+        Instruction::Waveform(ecg),
+        Instruction::Offer(offer),
+        Instruction::Chunk(chunk),
+    ] {
+        let events = studio.gateway_says(&mut session, &FromGateway::Instruction(&instruction));
+        assert!(matches!(&events[..], [Event::Instruction(got)] if *got == instruction));
+    }
+    let wave = waveform(&[1_000, 1_001, 1_003, 1_002, 998, 990, 985, 983]);
+    let events = studio.client_says(&mut session, &FromClient::Waveform(&wave));
+    assert!(matches!(&events[..], [gateway::Event::Waveform(got)] if *got == wave));
+    let piece = FirmwareRequest { image: 1, offset: 1_024, length: 1_024 };
+    studio.client_says(&mut session, &FromClient::FirmwareRequest(piece));
+    studio.client_says(&mut session, &FromClient::FirmwareStatus(update));
     let mut previous = [0; 32];
     for seq in 1..=3 {
         let mut batch = batch(seq..=seq);
@@ -817,7 +865,7 @@ fn play() -> Recording {
     let mut scene = Scene::default();
     records(&mut scene, &studio.take().0, &mut from_client, &mut from_gateway, &mut seen);
     add(
-        "wearable session: token, status, three vitals, heartbeats, an hour later key updates and the end",
+        "wearable session: token, status, instructions, a waveform, an update refused, three vitals, heartbeats, an hour later key updates and the end",
         scene,
         &mut seen,
     );

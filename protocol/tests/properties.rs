@@ -24,6 +24,7 @@ use vitalward_protocol::{
     reading::{Measurement, Method, Reason},
     time::UnixMillis,
     vitals::{Code, Decimal, Quantity, Sample, SampleTime, UnverifiedBatch, VitalsBatch},
+    waveform::{self, MAX_PACKED, Packed},
 };
 
 fn opcode() -> impl Strategy<Value = Opcode> {
@@ -107,6 +108,40 @@ proptest! {
         }
         prop_assert_eq!(found, list);
         prop_assert_eq!(reader.buffered(), 0);
+    }
+
+    #[test]
+    fn every_signal_comes_back_as_it_was_sampled(
+        start in any::<i32>(),
+        steps in vec(prop_oneof![5 => -20..=20, 1 => any::<i32>()], 0..700),
+    ) {
+        let samples: Vec<i32> = steps
+            .iter()
+            .scan(start, |last, step| {
+                *last = last.wrapping_add(*step);
+                Some(*last)
+            })
+            .collect();
+        let mut rest = &samples[..];
+        while !rest.is_empty() {
+            let (packed, count) = Packed::pack(rest);
+            prop_assert!(count >= rest.len().min(128) && packed.packed_len() <= MAX_PACKED);
+            let bytes = postcard::to_allocvec(&packed).unwrap();
+            prop_assert!(bytes.len() < 1_600);
+            let read: Packed = postcard::from_bytes(&bytes).unwrap();
+            let (sent, left) = rest.split_at(count);
+            prop_assert_eq!(read.unpack(), sent);
+            rest = left;
+        }
+    }
+
+    #[test]
+    fn whatever_claims_to_be_packed_stays_in_its_bounds(count in any::<u16>(), bytes in vec(any::<u8>(), 0..1_700)) {
+        let claimed = postcard::to_allocvec(&(count, bytes)).unwrap();
+        if let Ok(packed) = postcard::from_bytes::<Packed>(&claimed) {
+            prop_assert_eq!(packed.unpack().len(), usize::from(count));
+            prop_assert!(usize::from(count) <= waveform::MAX_SAMPLES);
+        }
     }
 
     #[test]

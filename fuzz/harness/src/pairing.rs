@@ -7,6 +7,7 @@ use protocol::{
     pairing::{
         code::{PairingCode, Password, Selector},
         initiator::{AwaitGrant, AwaitPairReply, Candidate},
+        network::NetworkCredentials,
         responder::{AwaitEnrol, Pairing},
     },
 };
@@ -91,8 +92,9 @@ fn pair_grant(kind: ClientKind, bytes: &[u8]) {
     let genuine = granted(kind);
     let granted = state.handle_grant(bytes);
     assert_eq!(granted.is_ok(), bytes == genuine);
-    if let Ok((identity, pinned)) = granted {
-        assert_eq!((identity.id.clone(), pinned), (client(kind).id.clone(), gateway(kind)));
+    if let Ok(granted) = granted {
+        assert_eq!((&granted.identity.id, granted.gateway), (&client(kind).id, gateway(kind)));
+        assert_eq!(granted.network, network(kind));
     }
 }
 
@@ -125,13 +127,19 @@ fn enrolling(kind: ClientKind) -> (AwaitEnrol, AwaitGrant, Vec<u8>) {
     (gateway, client, enrol)
 }
 
+/// A wearable is given its own network.
+fn network(kind: ClientKind) -> Option<NetworkCredentials> {
+    let given = || NetworkCredentials::new("ward".into(), "correct horse".to_owned().into()).unwrap();
+    (kind == ClientKind::Wearable).then(given)
+}
+
 /// The body of PAIR_GRANT.
 fn granted(kind: ClientKind) -> Vec<u8> {
     let (gateway, _, enrol) = enrolling(kind);
     let enrolment = gateway.open(&enrol).unwrap();
     let id = client(kind).id.clone();
     assert!(enrolment.binding(id.clone()).is_ok());
-    enrolment.grant(id, &GATEWAY, &mut rng(4)).unwrap()[HEADER_LEN..].to_vec()
+    enrolment.grant(id, &GATEWAY, network(kind), &mut rng(4)).unwrap()[HEADER_LEN..].to_vec()
 }
 
 /// The genuine messages, with the selectors that ask for them: seeds.

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use protocol::{
+    cadence::Cadence,
     reading::Reason,
     time::{Monotonic, Now, UnixMillis},
-    vitals::{Cadence, KnownQuantity},
+    vitals::KnownQuantity,
 };
 
 use super::{state::State, when};
@@ -15,10 +16,6 @@ use crate::ward::{
     view::{PatientView, WearableView},
 };
 
-/// The age limit of a device that has not told its cadence: that of one sample a second.
-const UNTOLD: Cadence = Cadence { interval_ms: 1_000 };
-/// The longest interval that is believed, as by the ward.
-const LONGEST_INTERVAL_MS: u32 = 600_000;
 /// Wearables need so long to come back to a gateway that has just started.
 const COMING_BACK: Duration = Duration::from_secs(15);
 
@@ -135,8 +132,8 @@ impl<'a> Bed<'a> {
         let wearables: Vec<_> = state.wearables.iter().filter(|w| w.patient == patient.id).collect();
         let cadence = |device: &str| {
             let told = wearables.iter().find(|wearable| wearable.id == device);
-            told.and_then(|wearable| wearable.interval_ms)
-                .map_or(UNTOLD, |told| Cadence { interval_ms: told.min(LONGEST_INTERVAL_MS) })
+            let intervals = told.and_then(|wearable| wearable.sample_ms.zip(wearable.upload_ms));
+            intervals.map_or(Cadence::UNTOLD, |(sample_ms, upload_ms)| Cadence { sample_ms, upload_ms })
         };
         let mut all: Vec<&Newest> =
             state.vitals.get(&patient.id).into_iter().flat_map(|devices| devices.values()).collect();

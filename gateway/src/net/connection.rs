@@ -235,6 +235,7 @@ impl Connection {
                     }
                     Ok(())
                 }
+                Event::Waveform(_) | Event::FirmwareRequest(_) | Event::FirmwareStatus(_) => Ok(()),
                 Event::Receipt(receipt) => match &self.admitted {
                     Some(admitted) => self.context.ward.take_receipt(admitted, receipt).await,
                     None => Ok(()),
@@ -337,7 +338,7 @@ impl Connection {
             Work::Enrol(enrolment) => {
                 let offer = self.offer.take().ok_or(Fault::DeniedCodeUnknown)?;
                 let client = ward.enrol(&enrolment, &offer).await?;
-                let frame = enrolment.grant(client, ward.identity(), &mut system_rng())?;
+                let frame = enrolment.grant(client, ward.identity(), None, &mut system_rng())?;
                 self.endpoint.proceed(Next::Login, frame, ward.now());
             }
         }

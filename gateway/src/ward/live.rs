@@ -4,18 +4,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use protocol::{
+    cadence::Cadence,
     id::PatientId,
     time::{Monotonic, Now, UnixMillis},
-    vitals::Cadence,
 };
 
 use super::event::SampleView;
-
-/// The age limit of a device that has not told its cadence: that of one sample a second.
-const UNTOLD: Cadence = Cadence { interval_ms: 1_000 };
-
-/// The longest interval that is believed: a device that measures less often is not being monitored.
-const LONGEST_INTERVAL_MS: u32 = 600_000;
 
 /// The newest sample of a patient.
 #[derive(Debug, Clone)]
@@ -56,8 +50,7 @@ impl Live {
         cadence: Option<Cadence>,
         now: Now,
     ) {
-        let Cadence { interval_ms } = cadence.unwrap_or(UNTOLD);
-        let limit = Cadence { interval_ms: interval_ms.min(LONGEST_INTERVAL_MS) }.age_limit();
+        let limit = cadence.unwrap_or(Cadence::UNTOLD).age_limit();
         let lag = taken.map_or(Duration::ZERO, |taken| now.wall.since(taken));
         // A backlog comes oldest first and after newer ones: it does not replace them.
         if self.newest.get(&patient).is_none_or(|newest| taken >= newest.taken) {
@@ -98,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_value_past_its_age_limit_is_not_current() {
-        let (live, patient) = live(Some(at(0).wall), Some(Cadence { interval_ms: 30_000 }), at(0));
+        let (live, patient) =
+            live(Some(at(0).wall), Some(Cadence { sample_ms: 30_000, upload_ms: 30_000 }), at(0));
         let newest = live.of(&patient).unwrap();
         assert!(newest.is_current(Monotonic(70_000)));
         assert!(!newest.is_current(Monotonic(70_001)));
@@ -122,8 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_interval_does_not_make_a_value_current_for_ever() {
-        let (live, patient) = live(Some(at(0).wall), Some(Cadence { interval_ms: u32::MAX }), at(0));
-        assert!(!live.of(&patient).unwrap().is_current(Monotonic(1_210_001)));
+    fn a_sample_that_waited_for_its_upload_is_current_until_the_next_upload_is_overdue() {
+        let told = Cadence { sample_ms: 1_000, upload_ms: 300_000 };
+        let (live, patient) = live(Some(at(0).wall), Some(told), at(1_000));
+        let newest = live.of(&patient).unwrap();
+        assert!(newest.is_current(Monotonic(301_000)), "by design");
+        assert!(!newest.is_current(Monotonic(612_001)));
     }
 }

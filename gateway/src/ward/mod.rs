@@ -34,9 +34,10 @@ use protocol::{
         resume::{ResumeRecord, TOKEN_LIFETIME, token_hash},
     },
     id::{ClientId, DeviceId, KeyId, PatientId, Seq, SessionId},
-    message::{DeviceStatus, Farewell},
+    message::Farewell,
     pairing::{code::Selector, responder::Enrolment},
     session::Session,
+    status::DeviceStatus,
     time::{Monotonic, Now, UnixMillis},
     vitals::VitalsBatch,
 };

@@ -274,9 +274,10 @@ impl Ward {
                 patient: client.patient.to_string(),
                 connected: handle.is_some(),
                 since: handle.map(|h| h.since).or(client.last_seen).map(rfc3339),
-                interval_ms: told.map(|status| status.cadence.interval_ms),
-                battery: told.and_then(|status| status.battery),
-                firmware: told.map(|status| status.firmware.clone()),
+                sample_ms: told.map(|status| status.cadence.sample_ms),
+                upload_ms: told.map(|status| status.cadence.upload_ms),
+                battery: told.and_then(|status| status.battery).map(|battery| battery.percent),
+                firmware: told.map(|status| status.firmware.name.clone()),
                 post_quantum: false,
             }
         };

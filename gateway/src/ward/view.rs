@@ -47,7 +47,9 @@ pub struct WearableView {
     /// Since when (in session), or when it was last seen; RFC 3339.
     pub since: Option<String>,
     /// How often it measures, in milliseconds, if it told.
-    pub interval_ms: Option<u32>,
+    pub sample_ms: Option<u32>,
+    /// How often it sends, in milliseconds, if it told.
+    pub upload_ms: Option<u32>,
     /// Charge in percent, if it told.
     pub battery: Option<u8>,
     /// Firmware, if it told.

@@ -162,7 +162,7 @@ impl Agent {
         let endpoint = PairingEndpoint::start(candidate, code, secured.channel, self.clock.now(), &mut rng);
         let clock = self.clock;
         let outcome = match self.unless_stopped(Box::pin(drive::pair(stream, endpoint, clock))).await? {
-            Ok((stream, outcome)) => outcome.map(|(identity, gateway)| (stream, identity, gateway)),
+            Ok((stream, outcome)) => outcome.map(|granted| (stream, granted.identity, granted.gateway)),
             Err(error) => return Ok(Err(Failed::Again(super::connection_lost(&error)))),
         };
         match outcome {

@@ -19,7 +19,7 @@ use crate::{
         resume::{AwaitResumeReply, Ticket},
     },
     id::{Seq, SessionId},
-    message::{Farewell, FromClient, ToClient},
+    message::{Farewell, FromClient, Instruction, ToClient},
     opcode::Opcode,
     session::Session,
     time::{Monotonic, Now, UnixMillis},
@@ -60,6 +60,8 @@ pub enum Event {
     AlertRefused(Fault),
     /// Everything up to this number is committed at the gateway.
     VitalsAcked(Seq),
+    /// The gateway wants something of this wearable.
+    Instruction(Instruction),
     /// The gateway's clock, from a record.
     GatewayTime(UnixMillis),
     /// The session ended on purpose: the gateway said so, or it has lived its time.
@@ -228,6 +230,13 @@ impl ClientEndpoint {
                 Event::Alert { alert: alert.verify(&self.pinned.alerts)?, epoch: None }
             }
             ToClient::VitalsAck(seq) => Event::VitalsAcked(seq),
+            ToClient::Instruction(instruction) => match self.identity.id.kind() {
+                ClientKind::Wearable => Event::Instruction(instruction),
+                ClientKind::Patient => {
+                    let state = "in session as a patient's client";
+                    return Err(Fault::PeerOutOfOrder { opcode: record.opcode, state });
+                }
+            },
             ToClient::Heartbeat(time) => Event::GatewayTime(time),
             ToClient::Disconnect(farewell) => {
                 self.state = State::Closed;

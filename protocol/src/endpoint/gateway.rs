@@ -10,18 +10,21 @@ use crate::{
     codec,
     credential::ClientKind,
     error::Fault,
+    firmware::{FirmwareRequest, FirmwareStatus},
     frame::{self, Frame},
     handshake::{
         Channel,
         responder::{AwaitProof, ClaimedProof, Login},
         resume::Resumption,
     },
-    message::{DeviceStatus, Farewell, FromGateway, ToGateway},
+    message::{Farewell, FromGateway, ToGateway},
     opcode::Opcode,
     pairing::responder::{AwaitEnrol, Enrolment, Pairing},
     session::Session,
+    status::DeviceStatus,
     time::{Monotonic, Now},
     vitals::VitalsBatch,
+    waveform::Waveform,
 };
 
 /// A step that the caller carries out.
@@ -61,6 +64,12 @@ pub enum Event {
     Vitals(VitalsBatch),
     /// A wearable told about itself.
     Status(DeviceStatus),
+    /// Samples of a signal that was asked for.
+    Waveform(Waveform),
+    /// A wearable wants a piece of an image.
+    FirmwareRequest(FirmwareRequest),
+    /// How far a wearable is with an image.
+    FirmwareStatus(FirmwareStatus),
     /// A receipt; verify it with the patient's key.
     Receipt(UnverifiedReceipt),
     /// The client ended the session on purpose.
@@ -182,6 +191,12 @@ impl GatewayEndpoint {
             (ToGateway::Vitals(_), _) => return Err(out_of_place(Opcode::Vitals)),
             (ToGateway::Status(status), ClientKind::Wearable) => Event::Status(status),
             (ToGateway::Status(_), _) => return Err(out_of_place(Opcode::DeviceStatus)),
+            (ToGateway::Waveform(waveform), ClientKind::Wearable) => Event::Waveform(waveform),
+            (ToGateway::Waveform(_), _) => return Err(out_of_place(Opcode::Waveform)),
+            (ToGateway::FirmwareRequest(request), ClientKind::Wearable) => Event::FirmwareRequest(request),
+            (ToGateway::FirmwareRequest(_), _) => return Err(out_of_place(Opcode::FirmwareRequest)),
+            (ToGateway::FirmwareStatus(status), ClientKind::Wearable) => Event::FirmwareStatus(status),
+            (ToGateway::FirmwareStatus(_), _) => return Err(out_of_place(Opcode::FirmwareStatus)),
             (ToGateway::Receipt(receipt), ClientKind::Patient) => Event::Receipt(receipt),
             (ToGateway::Receipt(_), _) => return Err(out_of_place(Opcode::DecMsg)),
             (ToGateway::Disconnect(farewell), _) => {

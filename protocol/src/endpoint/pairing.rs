@@ -7,20 +7,19 @@ use rand_core::CryptoRng;
 
 use super::{LOGIN_LIMIT, Link, client::refusal};
 use crate::{
-    credential::{ClientIdentity, PinnedGateway},
     error::Fault,
     frame,
     handshake::Channel,
     opcode::Opcode,
     pairing::{
         code::PairingCode,
-        initiator::{AwaitGrant, AwaitPairReply, Candidate},
+        initiator::{AwaitGrant, AwaitPairReply, Candidate, Granted},
     },
     time::{Monotonic, Now},
 };
 
-/// The outcome: who this client now is, and the gateway to pin, or why not.
-pub type Outcome = Result<(ClientIdentity, PinnedGateway), Fault>;
+/// What the pairing gave, or why it gave nothing.
+pub type Outcome = Result<Granted, Fault>;
 
 #[derive(Debug)]
 enum State {

@@ -4,8 +4,12 @@ use alloc::vec::Vec;
 
 use crypto::pake::Pake;
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
-use super::{Enrol, Grant, PairingKeys, Reply, Signed, Start, code::PairingCode, pake_identities};
+use super::{
+    Enrol, Grant, PairingKeys, Reply, Signed, Start, code::PairingCode, network::NetworkCredentials,
+    pake_identities,
+};
 use crate::{
     VERSION, codec,
     credential::{ClientIdentity, ClientKind, LoginKey, LoginVerifyingKey, PinnedGateway},
@@ -30,6 +34,17 @@ pub struct Candidate {
     pub login: LoginKey,
     /// A patient's receipt key.
     pub receipts: Option<crypto::identity::SigningKey>,
+}
+
+/// What a pairing gives a client.
+#[derive(Debug)]
+pub struct Granted {
+    /// Who it is from now on.
+    pub identity: ClientIdentity,
+    /// The gateway to pin.
+    pub gateway: PinnedGateway,
+    /// A wearable's own network, if it was given one.
+    pub network: Option<NetworkCredentials>,
 }
 
 /// PAIR_START is sent.
@@ -100,21 +115,22 @@ pub struct AwaitGrant {
 }
 
 impl AwaitGrant {
-    /// Takes the body of PAIR_GRANT: who this client now is, and the gateway to pin. Store both, then log in.
+    /// Takes the body of PAIR_GRANT. Store what it gives, then log in.
     ///
     /// # Errors
     /// [`Fault::DeniedGateway`] if the other end did not know the code or does not hold its keys;
     /// [`Fault::DeniedCodeForAnother`] if the grant is for another id than the one wanted.
-    pub fn handle_grant(self, body: &[u8]) -> Result<(ClientIdentity, PinnedGateway), Fault> {
+    pub fn handle_grant(self, body: &[u8]) -> Result<Granted, Fault> {
         let Self { candidate, keys } = self;
-        let plaintext =
-            keys.g2c.open(&ONE_TIME_NONCE, &keys.transcript, body).map_err(|_| Fault::DeniedGateway)?;
+        let plaintext = Zeroizing::new(
+            keys.g2c.open(&ONE_TIME_NONCE, &keys.transcript, body).map_err(|_| Fault::DeniedGateway)?,
+        );
         let Signed::<Grant> { content, by_login, by_other } =
             codec::decode(&plaintext).map_err(|_| Fault::PeerMalformed(Opcode::PairGrant))?;
         let login = LoginVerifyingKey::from_bytes(candidate.kind, &content.login)?;
         let alerts =
             crypto::identity::VerifyingKey::from_bytes(&content.alerts).map_err(|_| Fault::DeniedGateway)?;
-        let signed = codec::encode(&content);
+        let signed = codec::encode_secret(&content);
         let parts: [&[u8]; 2] = [&keys.transcript, &signed];
         login.verify("pair grant", &parts, &by_login).map_err(|_| Fault::DeniedGateway)?;
         let by_alerts = by_other.ok_or(Fault::DeniedGateway)?;
@@ -125,15 +141,18 @@ impl AwaitGrant {
         if !as_wanted || content.client.kind() != candidate.kind {
             return Err(Fault::DeniedCodeForAnother);
         }
+        if candidate.kind == ClientKind::Patient && content.network.is_some() {
+            return Err(Fault::PeerMalformed(Opcode::PairGrant));
+        }
         let identity =
             ClientIdentity { id: content.client, login: candidate.login, receipts: candidate.receipts };
-        let pinned = PinnedGateway {
+        let gateway = PinnedGateway {
             gateway: content.gateway,
             doctor: content.doctor,
             login,
             alerts,
             tls_spki: content.tls_spki,
         };
-        Ok((identity, pinned))
+        Ok(Granted { identity, gateway, network: content.network })
     }
 }

@@ -16,6 +16,7 @@
 
 pub mod code;
 pub mod initiator;
+pub mod network;
 pub mod responder;
 
 use alloc::vec::Vec;
@@ -23,6 +24,7 @@ use alloc::vec::Vec;
 use crypto::{AeadKey, Prk, Secret, framed, purpose, sha256};
 use serde::{Deserialize, Serialize};
 
+use self::network::NetworkCredentials;
 use crate::{
     credential::ClientKind,
     handshake::Channel,
@@ -55,7 +57,7 @@ pub(crate) struct Enrol {
 }
 
 /// Sealed part of PAIR_GRANT.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Grant {
     client: ClientId,
     gateway: GatewayId,
@@ -63,6 +65,8 @@ pub(crate) struct Grant {
     login: Vec<u8>,
     alerts: [u8; 32],
     tls_spki: [u8; 32],
+    /// A wearable's own network, if it is given one.
+    network: Option<NetworkCredentials>,
 }
 
 /// A sealed part with the signatures of every key in it.
@@ -188,6 +192,7 @@ mod tests {
             login: key(3).verifying_key().to_bytes(),
             alerts: alerts(4).verifying_key().to_bytes(),
             tls_spki: [5; 32],
+            network: None,
         };
         let parts: [&[u8]; 2] = [&keys.transcript, &codec::encode(&content)];
         let by_login = key(login_signer).sign("pair grant", &parts, &mut rng);

@@ -8,6 +8,7 @@ use rand_core::CryptoRng;
 use super::{
     Enrol, Grant, PairingKeys, Reply, Signed, Start,
     code::{Password, Selector},
+    network::NetworkCredentials,
     pake_identities,
 };
 use crate::{
@@ -174,7 +175,8 @@ impl Enrolment {
         Ok(PinnedClient { id, login: self.login.clone(), receipts: self.receipts.clone() })
     }
 
-    /// The PAIR_GRANT frame. Call it only after the binding is committed as pending.
+    /// The PAIR_GRANT frame, with a wearable's own network if it is given one. Call it only after the binding is
+    /// committed as pending.
     ///
     /// # Errors
     /// [`Fault::LocalSessionSpent`] if the cipher refuses, which no reachable length makes it do.
@@ -182,6 +184,7 @@ impl Enrolment {
         &self,
         client: ClientId,
         identity: &GatewayIdentity,
+        network: Option<NetworkCredentials>,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Vec<u8>, Fault> {
         let login = identity.login_key(client.kind());
@@ -192,12 +195,13 @@ impl Enrolment {
             login: login.verifying_key().to_bytes(),
             alerts: identity.alerts.verifying_key().to_bytes(),
             tls_spki: identity.tls_spki,
+            network,
         };
-        let signed = codec::encode(&content);
+        let signed = codec::encode_secret(&content);
         let parts: [&[u8]; 2] = [&self.keys.transcript, &signed];
         let by_login = login.sign("pair grant", &parts, rng);
         let by_other = Some(identity.alerts.sign("pair grant", &parts).to_bytes().to_vec());
-        let plaintext = codec::encode(&Signed { content, by_login, by_other });
+        let plaintext = codec::encode_secret(&Signed { content, by_login, by_other });
         let sealed = self
             .keys
             .g2c

@@ -24,7 +24,10 @@ use crate::{
     handshake::{Channel, Terms, resume::Ticket},
     id::{AlertId, BootId, ClientId, DeviceId, Seq, SessionId},
     message::{Farewell, FromClient},
-    pairing::{code::PairingCode, initiator::Candidate},
+    pairing::{
+        code::PairingCode,
+        initiator::{Candidate, Granted},
+    },
     time::{ClockFlag, Now},
     vitals::{KnownQuantity, MAX_SAMPLES, Sample, SampleTime, VitalsBatch},
 };
@@ -259,7 +262,7 @@ impl SimClient {
         {
             self.code = None;
             match (outcome, self.link) {
-                (Ok((identity, pinned)), Some((_, channel))) => {
+                (Ok(Granted { identity, gateway: pinned, .. }), Some((_, channel))) => {
                     self.paired = Some(Paired { identity: Arc::new(identity), pinned });
                     self.log_in(channel, time, rng);
                 }

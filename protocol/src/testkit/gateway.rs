@@ -457,7 +457,10 @@ impl SimGateway {
                 },
                 Event::Vitals(batch) => self.take_vitals(id, &batch, now),
                 Event::Receipt(receipt) => self.take_receipt(id, receipt),
-                Event::Status(_) => {}
+                Event::Status(_)
+                | Event::Waveform(_)
+                | Event::FirmwareRequest(_)
+                | Event::FirmwareStatus(_) => {}
                 Event::Disconnected(farewell) => {
                     if let Some((client, _)) = self.session_of(id) {
                         if farewell == Farewell::EndedByPatient {
@@ -550,7 +553,7 @@ impl SimGateway {
                 self.store.offers.remove(&selector);
                 let client = binding.id.clone();
                 self.store.pending.insert(client.clone(), binding);
-                let frame = enrolment.grant(client, &self.identity, rng)?;
+                let frame = enrolment.grant(client, &self.identity, None, rng)?;
                 Ok(Done::step(Next::Login, frame))
             }
         }

@@ -6,18 +6,22 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     alert::{Claim, Content},
+    cadence::Settings,
     codec,
     error::Refusal,
+    firmware::{FirmwareChunk, FirmwareOffer, FirmwareRequest, FirmwareStatus},
     group::{Header, WrappedKey},
     handshake::{
         ClientProof, GatewayProof, Hello, HelloReply,
         resume::{Resume, ResumeReply},
     },
     id::Seq,
-    message::{DeviceStatus, Farewell, SessionToken},
+    message::{Farewell, SessionToken},
     pairing::{Enrol, Grant, Reply, Signed, Start},
+    status::DeviceStatus,
     time::UnixMillis,
     vitals::UnverifiedBatch,
+    waveform::{Waveform, WaveformRequest},
 };
 
 /// Decodes bytes that are wholly one value, and encodes it again.
@@ -44,6 +48,13 @@ pub const CODECS: &[(&str, Recode)] = &[
     ("VITALS", |bytes| Some(UnverifiedBatch::decode(bytes).ok()?.verify().ok()?.encode())),
     ("VITALS_ACK", recode::<Seq>),
     ("DEVICE_STATUS", recode::<DeviceStatus>),
+    ("SETTINGS", recode::<Settings>),
+    ("WAVEFORM_REQUEST", recode::<WaveformRequest>),
+    ("WAVEFORM", recode::<Waveform>),
+    ("FIRMWARE_OFFER", recode::<FirmwareOffer>),
+    ("FIRMWARE_REQUEST", recode::<FirmwareRequest>),
+    ("FIRMWARE_CHUNK", recode::<FirmwareChunk>),
+    ("FIRMWARE_STATUS", recode::<FirmwareStatus>),
     ("HEARTBEAT", recode::<UnixMillis>),
     ("ERROR", recode::<Refusal>),
 ];

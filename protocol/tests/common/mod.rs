@@ -13,12 +13,14 @@ use crypto::identity::SigningKey;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use vitalward_protocol::{
     alert::{Audience, Draft, Priority},
+    cadence::Cadence,
     credential::{ClientIdentity, ClientKind, LoginKey, PinnedGateway, Suite},
     endpoint::{
         client::{ClientEndpoint, Event},
         pairing::{Outcome, PairingEndpoint},
     },
     error::{Fault, Refusal},
+    firmware::Firmware,
     frame::{self, Frame, FrameReader, MAX_BODY},
     handshake::{Channel, Terms, resume::Ticket},
     id::{AlertId, BootId, ClientId, DeviceId, Seq},
@@ -26,9 +28,11 @@ use vitalward_protocol::{
     opcode::Opcode,
     pairing::{code::PairingCode, initiator::Candidate},
     reading::{Measurement, Method, Reason},
+    status::{DeviceStatus, LinkQuality},
     testkit::{ConnId, SimGateway},
     time::{ClockFlag, Monotonic, Now, UnixMillis},
     vitals::{Decimal, KnownQuantity, Sample, SampleTime, VitalsBatch},
+    waveform::{Packed, Signal, Waveform},
 };
 
 pub const TLS: Channel = Channel::Tls { exporter: [0x42; 32] };
@@ -391,5 +395,33 @@ pub fn draft(text: &str) -> Draft {
         audience: Audience::Ward,
         cancels: None,
         text: text.into(),
+    }
+}
+
+/// What a wearable tells about itself.
+pub fn status() -> DeviceStatus {
+    DeviceStatus {
+        cadence: Cadence { sample_ms: 1_000, upload_ms: 1_000 },
+        battery: None,
+        link: LinkQuality::default(),
+        waiting: 0,
+        lost: 0,
+        firmware: Firmware { name: "fw 1".into(), version: 1, hardware: "board".parse().unwrap() },
+        update: None,
+    }
+}
+
+/// An ECG of these samples.
+pub fn waveform(samples: &[i32]) -> Waveform {
+    Waveform {
+        signal: Signal::ECG,
+        boot: BootId(7),
+        first: 360,
+        taken: SampleTime { since_boot_ms: 1_000, wall: None },
+        rate_millihertz: 360_000,
+        scale: Decimal { mantissa: 5, exponent: -3 },
+        unit: "mV".into(),
+        simulated: true,
+        samples: Packed::pack(samples).0,
     }
 }

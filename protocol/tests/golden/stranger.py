@@ -275,10 +275,50 @@ def samples(batch):
     assert not rest
 
 
+def unpacked(count, data):
+    """The samples of a waveform."""
+    bits = "".join(f"{byte:08b}" for byte in data)
+
+    def take(length):
+        nonlocal bits
+        head, bits = bits[:length], bits[length:]
+        return int(head or "0", 2)
+
+    samples, before = [], [0, 0]
+    for at in range(count):
+        if at % 32 == 0:
+            order, k = take(2), take(5)
+        ones = len(bits) - len(bits.lstrip("1"))
+        if ones >= 24:
+            take(24)
+            z = take(32)
+        else:
+            take(ones + 1)
+            z = ones << k | take(k)
+        expected = [0, before[0], 2 * before[0] - before[1]][order]
+        sample = (expected + (z >> 1 ^ -(z & 1)) + 2**31) % 2**32 - 2**31
+        before = [sample, before[0]]
+        samples.append(sample)
+    assert len(bits) < 8 and "1" not in bits
+    return samples
+
+
+def check_waveform(said):
+    signal, rest = byte(said)
+    for read in (varint, varint, varint, lambda data: option(data, varint), varint, zigzag, byte, sized, byte):
+        _, rest = read(rest)
+    count, rest = varint(rest)
+    packed, rest = sized(rest)
+    assert signal == 0 and not rest
+    assert unpacked(count, packed) == [1000, 1001, 1003, 1002, 998, 990, 985, 983]
+
+
 def check_wearable_session(scene, records):
     previous = bytes(32)
     for opcode, who, frame in frames(scene):
         said = records[who].open(frame)
+        if opcode == 75:
+            check_waveform(said)
         if opcode == 70:
             assert said[:32] == previous
             previous = sha("batch", said)

@@ -3,10 +3,10 @@
 use vitalward_protocol::{
     credential::{ClientKind, Suite},
     endpoint::{LOGIN_LIMIT, client::Event},
+    firmware::{FirmwareRequest, FirmwareStatus, UpdateState},
     frame,
-    message::{DeviceStatus, Farewell, FromClient},
+    message::{Farewell, FromClient},
     opcode::Opcode,
-    vitals::Cadence,
 };
 
 use crate::common::*;
@@ -134,12 +134,18 @@ fn a_flipped_bit_anywhere_in_a_pairing_ends_it() {
 fn a_flipped_bit_anywhere_in_a_session_ends_it() {
     let mut clinic = Clinic::new(27);
     let device = clinic.enrolled(wearable(1));
-    let status =
-        DeviceStatus { cadence: Cadence { interval_ms: 1_000 }, battery: Some(80), firmware: "fw 1".into() };
+    let status = status();
+    let wave = waveform(&[1, 2, 3]);
+    let request = FirmwareRequest { image: 1, offset: 0, length: 1 };
+    let update =
+        FirmwareStatus { state: UpdateState::TRYING, version: 2, received: 1, length: 1, refusal: None };
     let batch = batch(1..=2);
-    let said: [FromClient<'_>; 4] = [
+    let said: [FromClient<'_>; 7] = [
         FromClient::Vitals(&batch),
         FromClient::Status(&status),
+        FromClient::Waveform(&wave),
+        FromClient::FirmwareRequest(request),
+        FromClient::FirmwareStatus(update),
         FromClient::Heartbeat,
         FromClient::Disconnect(Farewell::EndedByPatient),
     ];

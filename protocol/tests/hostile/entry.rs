@@ -7,7 +7,7 @@ use vitalward_protocol::{
     endpoint::client::{ClientEndpoint, Event},
     error::{Fault, Refusal},
     opcode::Opcode,
-    pairing::code::PairingCode,
+    pairing::{code::PairingCode, initiator::Granted},
     time::{ClockFlag, UnixMillis},
 };
 
@@ -211,7 +211,7 @@ fn a_granted_binding_counts_only_after_a_full_login_and_then_ends_the_earlier_on
     let (now, mut rng) = (clinic.now, clinic.rng.clone());
     let code = clinic.gateway.offer(id.clone(), true, now, &mut rng);
     let (outcome, conn) = clinic.pair(&id, code, honest);
-    let (identity, pinned) = outcome.unwrap();
+    let Granted { identity, gateway: pinned, .. } = outcome.unwrap();
     assert_eq!(clinic.session(&old, None).fault(), None, "the earlier computer still works");
     let mut talk = clinic.talk(&Arc::new(identity), None, conn, pinned, TLS, now);
     clinic.run(&mut talk, honest);

@@ -3,14 +3,22 @@
 use crypto::identity::SigningKey;
 use vitalward_protocol::{
     alert::{Receipt, Stage},
-    credential::Suite,
+    cadence::Settings,
+    credential::{ClientKind, Suite},
+    endpoint::client::Event,
     error::Fault,
+    firmware::{
+        Firmware, FirmwareChunk, FirmwareOffer, FirmwareRequest, FirmwareStatus, MAX_CHUNK, UpdateState,
+    },
     frame,
     handshake::resume::Ticket,
-    message::{DeviceStatus, Farewell, FromClient},
+    image::MAX_BODY,
+    message::{Farewell, FromClient, Instruction},
     opcode::Opcode,
+    status::{Battery, DeviceStatus},
     testkit::ConnId,
-    vitals::Cadence,
+    vitals::Decimal,
+    waveform::{MAX_RATE_MILLIHERTZ, MAX_SECONDS, Signal, Waveform, WaveformRequest},
 };
 
 use crate::common::*;
@@ -126,14 +134,23 @@ fn a_client_says_only_what_its_kind_may_say() {
     let gateway = clinic.gateway.identity.alerts.verifying_key();
     let receipt =
         Receipt::sign(&alert, Stage::Decrypted, clinic.now.wall, &"P001".parse().unwrap(), &gateway, &key);
-    let status = |firmware: &str, battery| DeviceStatus {
-        cadence: Cadence { interval_ms: 1 },
-        battery,
-        firmware: firmware.into(),
+    let status = |name: &str, percent| DeviceStatus {
+        battery: Some(Battery { percent, charging: Some(true) }),
+        firmware: Firmware { name: name.into(), ..status().firmware },
+        ..status()
     };
-    let (batch, good) = (batch(1..=1), status("fw", None));
-    let (long, escape, full) =
-        (status(&"x".repeat(33), None), status("\u{1b}[2J", None), status("fw", Some(101)));
+    let (batch, good) = (batch(1..=1), status("fw", 0));
+    let (long, escape, full) = (status(&"x".repeat(33), 1), status("\u{1b}[2J", 1), status("fw", 101));
+    let wave = waveform(&[1, 2, 3]);
+    let faults = [
+        Waveform { rate_millihertz: 0, ..wave.clone() },
+        Waveform { rate_millihertz: MAX_RATE_MILLIHERTZ + 1, ..wave.clone() },
+        Waveform { unit: "m V".into(), ..wave.clone() },
+        Waveform { scale: Decimal { mantissa: 1, exponent: 10 }, ..wave.clone() },
+    ];
+    let piece = |offset, length| FirmwareRequest { image: 1, offset, length };
+    let update =
+        FirmwareStatus { state: UpdateState::RECEIVING, version: 2, received: 0, length: 1, refusal: None };
     let refused = [
         (&someone, FromClient::Vitals(&batch)),
         (&someone, FromClient::Status(&good)),
@@ -143,6 +160,16 @@ fn a_client_says_only_what_its_kind_may_say() {
         (&device, FromClient::Status(&long)),
         (&device, FromClient::Status(&escape)),
         (&device, FromClient::Status(&full)),
+        (&someone, FromClient::Waveform(&wave)),
+        (&device, FromClient::Waveform(&faults[0])),
+        (&device, FromClient::Waveform(&faults[1])),
+        (&device, FromClient::Waveform(&faults[2])),
+        (&device, FromClient::Waveform(&faults[3])),
+        (&someone, FromClient::FirmwareRequest(piece(0, 1))),
+        (&device, FromClient::FirmwareRequest(piece(0, 0))),
+        (&device, FromClient::FirmwareRequest(piece(0, MAX_CHUNK + 1))),
+        (&device, FromClient::FirmwareRequest(piece(MAX_BODY, 1))),
+        (&someone, FromClient::FirmwareStatus(update)),
     ];
     for (identity, message) in refused {
         let mut talk = clinic.session(identity, None);
@@ -155,6 +182,58 @@ fn a_client_says_only_what_its_kind_may_say() {
             "{message:?}: {fault:?}"
         );
         assert!(!clinic.has_session(&identity.id));
+    }
+}
+
+/// What comes of a body that a gateway seals for a client.
+fn told(clinic: &mut Clinic, kind: ClientKind, opcode: Opcode, body: &[u8]) -> Result<Instruction, Fault> {
+    let identity = clinic.enrolled(somebody(kind));
+    let mut talk = clinic.session(&identity, None);
+    talk.events.clear();
+    clinic.gateway.say_bytes(talk.conn, opcode, body, clinic.now);
+    clinic.run(&mut talk, honest);
+    match talk.events.pop() {
+        Some(Event::Instruction(instruction)) => Ok(instruction),
+        Some(Event::Closed(fault)) => Err(fault),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_client_obeys_only_what_its_kind_may_be_told_within_limits() {
+    let mut clinic = Clinic::new(39);
+    let offer = |header: usize, length| {
+        postcard::to_allocvec(&FirmwareOffer { image: 1, header: vec![1; header], length }).unwrap()
+    };
+    let chunk = |length: usize| {
+        postcard::to_allocvec(&FirmwareChunk { image: 1, offset: 0, bytes: vec![1; length] }).unwrap()
+    };
+    let wave = |seconds| postcard::to_allocvec(&WaveformRequest { signal: Signal(200), seconds }).unwrap();
+    let good = [
+        (Opcode::Settings, postcard::to_allocvec(&Settings::LIVE).unwrap()),
+        (Opcode::WaveformRequest, wave(MAX_SECONDS)),
+        (Opcode::FirmwareOffer, offer(256, MAX_BODY)),
+        (Opcode::FirmwareChunk, chunk(MAX_CHUNK.into())),
+    ];
+    for (opcode, body) in &good {
+        let obeyed = told(&mut clinic, ClientKind::Wearable, *opcode, body);
+        assert!(obeyed.is_ok(), "{opcode:?}: {obeyed:?}");
+        let refused = told(&mut clinic, ClientKind::Patient, *opcode, body);
+        assert!(matches!(refused, Err(Fault::PeerOutOfOrder { .. })), "{opcode:?}: {refused:?}");
+    }
+    let bad = [
+        (Opcode::Settings, postcard::to_allocvec(&(1_000_u32, 2_000_u32)).unwrap()),
+        (Opcode::WaveformRequest, wave(MAX_SECONDS + 1)),
+        (Opcode::FirmwareOffer, offer(0, 1)),
+        (Opcode::FirmwareOffer, offer(257, 1)),
+        (Opcode::FirmwareOffer, offer(1, 0)),
+        (Opcode::FirmwareOffer, offer(1, MAX_BODY + 1)),
+        (Opcode::FirmwareChunk, chunk(usize::from(MAX_CHUNK) + 1)),
+    ];
+    for (opcode, body) in &bad {
+        let refused = told(&mut clinic, ClientKind::Wearable, *opcode, body);
+        let expected = matches!(refused, Err(Fault::PeerLimit(_) | Fault::PeerMalformed(_)));
+        assert!(expected, "{opcode:?}: {refused:?}");
     }
 }
 

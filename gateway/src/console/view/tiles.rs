@@ -331,7 +331,7 @@ fn missing(bed: &Bed<'_>) -> String {
 
 /// How old the numbers are, or why there are none.
 fn data(bed: &Bed<'_>, palette: Palette, width: usize) -> Line<'static> {
-    let every = bed.wearables.iter().filter_map(|wearable| wearable.interval_ms).max();
+    let every = bed.wearables.iter().filter_map(|wearable| wearable.sample_ms.max(wearable.upload_ms)).max();
     let every = every
         .filter(|interval| *interval > 1_000)
         .map(|interval| format!("  every {}", Readable(std::time::Duration::from_millis(interval.into()))));

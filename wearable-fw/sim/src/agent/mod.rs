@@ -54,6 +54,8 @@ pub const PAIRING_LIMIT: Duration = Duration::from_secs(600);
 pub const REFUSED_WAIT: Duration = Duration::from_secs(60);
 /// What the device says that it runs.
 pub const FIRMWARE: &str = concat!("vitalward-sim ", env!("CARGO_PKG_VERSION"));
+/// What it says that it runs on.
+pub const HARDWARE: &str = "host";
 
 const EVENTS: usize = 1_024;
 const COMMANDS: usize = 16;

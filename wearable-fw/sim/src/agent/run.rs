@@ -8,18 +8,21 @@ use host::{
     entropy::system_rng,
 };
 use protocol::{
+    cadence::Cadence,
     credential::{ClientKind, PinnedGateway},
     endpoint::{
         client::{ClientEndpoint, Event},
         pairing::{Outcome, PairingEndpoint},
     },
     error::{Fault, Refusal},
+    firmware::Firmware,
     handshake::{Channel, Terms, resume::Ticket},
     id::{BootId, ClientId, Seq, WearableName},
-    message::{DeviceStatus, Farewell, FromClient},
+    message::{Farewell, FromClient},
     pairing::{code::PairingCode, initiator::Candidate},
+    status::{Battery, DeviceStatus, LinkQuality},
     time::{ClockFlag, Monotonic},
-    vitals::{Cadence, Sample, SampleTime},
+    vitals::{Sample, SampleTime},
 };
 use rand_core::Rng;
 use tokio::{
@@ -30,7 +33,8 @@ use tokio::{
 use wearable_core::uplink::Gap;
 
 use super::{
-    DeviceError, DeviceEvent, DeviceState, Ended, FIRMWARE, LinkState, PAIRING_LIMIT, Pairing, Speed,
+    DeviceError, DeviceEvent, DeviceState, Ended, FIRMWARE, HARDWARE, LinkState, PAIRING_LIMIT, Pairing,
+    Speed,
     link::{Arrival, Link},
     refusal,
 };
@@ -337,10 +341,15 @@ impl Runner {
     fn say_status(&mut self) {
         let interval = self.settings.speed.interval().unwrap_or(Duration::from_secs(1));
         let interval_ms = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX).max(1);
+        let Ok(hardware) = HARDWARE.parse() else { return };
         let status = DeviceStatus {
-            cadence: Cadence { interval_ms },
-            battery: Some(self.battery),
-            firmware: FIRMWARE.into(),
+            cadence: Cadence { sample_ms: interval_ms, upload_ms: interval_ms },
+            battery: Some(Battery { percent: self.battery, charging: None }),
+            link: LinkQuality::default(),
+            waiting: 0,
+            lost: 0,
+            firmware: Firmware { name: FIRMWARE.into(), version: 1, hardware },
+            update: None,
         };
         self.say(&FromClient::Status(&status));
     }
@@ -471,6 +480,7 @@ impl Runner {
             Event::Closed(fault) => self.handle_fault(&fault),
             // A wearable is no member of the group and is sent no alerts.
             Event::GroupKey(_) | Event::Alert { .. } | Event::AlertRefused(_) => {}
+            Event::Instruction(_) => {}
         }
         Ok(())
     }
@@ -549,7 +559,7 @@ impl Runner {
 
     async fn handle_pairing(&mut self, stream: TcpStream, outcome: Outcome) -> Result<(), DeviceError> {
         let fault = match outcome {
-            Ok((_, pinned)) => return self.handle_grant(stream, pinned).await,
+            Ok(granted) => return self.handle_grant(stream, granted.gateway).await,
             Err(fault) => fault,
         };
         let shown = self.pairing.is_some_and(|open| open.shown);

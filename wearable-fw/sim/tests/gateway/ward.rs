@@ -19,9 +19,10 @@ use protocol::{
         resume::{ResumeRecord, TOKEN_LIFETIME, token_hash},
     },
     id::{ClientId, GatewayId, Seq},
-    message::{DeviceStatus, Farewell, FromGateway},
+    message::{Farewell, FromGateway},
     opcode::Opcode,
     pairing::code::PairingCode,
+    status::DeviceStatus,
     time::Now,
     vitals::{Sample, VitalsBatch},
 };
@@ -308,6 +309,7 @@ impl Desk {
                     Answer::StoreAndCut | Answer::Cut => return true,
                 }
             }
+            Event::Waveform(_) | Event::FirmwareRequest(_) | Event::FirmwareStatus(_) => {}
             Event::Status(status) => memory.statuses.push(status),
             Event::Receipt(_) | Event::Disconnected(_) | Event::Closed(_) => {}
         }
@@ -349,7 +351,7 @@ impl Desk {
                 let id = enrolment.wanted().cloned().unwrap();
                 memory.roster.insert(id.clone(), enrolment.binding(id.clone())?);
                 memory.offers.retain(|offer| offer.selector != enrolment.selector());
-                let frame = enrolment.grant(id, &memory.identity, rng)?;
+                let frame = enrolment.grant(id, &memory.identity, None, rng)?;
                 endpoint.proceed(Next::Login, frame, now);
             }
         }
