@@ -18,18 +18,24 @@ use crate::{
     credential::{ClientIdentity, ClientKind, GatewayIdentity, LoginKey, PinnedClient, Suite},
     endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
     error::Fault,
+    firmware::{FirmwareRequest, FirmwareStatus},
     group::{Broadcast, GroupOwner, Rekey},
     handshake::{
         Channel, Established,
         resume::{ResumeRecord, TOKEN_LIFETIME, Ticket, token_hash},
     },
     id::{AlertId, ClientId, DeviceId, GatewayId, KeyId, PatientId, Seq, SessionId},
-    message::{Farewell, FromGateway},
+    message::{Farewell, FromGateway, Instruction},
     opcode::Opcode,
-    pairing::code::{PairingCode, Password, Selector},
+    pairing::{
+        code::{PairingCode, Password, Selector},
+        network::NetworkCredentials,
+    },
     replay::ReplayCache,
+    status::DeviceStatus,
     time::{Monotonic, Now, UnixMillis},
     vitals::VitalsBatch,
+    waveform::Waveform,
 };
 
 /// The default of `gateway --clock-tolerance`.
@@ -92,6 +98,16 @@ pub struct Store {
     pub alerts: BTreeMap<AlertId, StoredAlert>,
     /// Refusals, as `gateway refusals` shows them.
     pub refusals: Vec<Fault>,
+    /// Batches as they came, repeated ones too.
+    pub batches: Vec<VitalsBatch>,
+    /// What wearables told of themselves.
+    pub statuses: Vec<DeviceStatus>,
+    /// Signals that wearables showed.
+    pub waveforms: Vec<Waveform>,
+    /// Pieces of images that wearables asked for.
+    pub firmware_requests: Vec<FirmwareRequest>,
+    /// How far wearables were with images.
+    pub firmware: Vec<FirmwareStatus>,
     offers: BTreeMap<Selector, Offer>,
     tokens: BTreeMap<[u8; 32], TokenRow>,
     high_water: BTreeMap<DeviceId, Seq>,
@@ -122,6 +138,8 @@ pub struct SimGateway {
     pub identity: GatewayIdentity,
     /// What survives a crash.
     pub store: Store,
+    /// The network that wearables are given with their pairing.
+    pub network: Option<NetworkCredentials>,
     running: Option<Running>,
     output: Vec<(ConnId, Option<Vec<u8>>)>,
 }
@@ -137,7 +155,8 @@ impl SimGateway {
             alerts: identity::SigningKey::generate(rng),
             tls_spki: random(rng),
         };
-        let mut gateway = Self { identity, store: Store::default(), running: None, output: Vec::new() };
+        let (store, output) = (Store::default(), Vec::new());
+        let mut gateway = Self { identity, store, network: None, running: None, output };
         gateway.start(now, rng);
         gateway
     }
@@ -184,10 +203,22 @@ impl SimGateway {
     /// Opens a pairing offer for `client`; `replace` lets it take the place of an earlier computer.
     pub fn offer(&mut self, client: ClientId, replace: bool, now: Now, rng: &mut ChaCha20Rng) -> PairingCode {
         let code = PairingCode::generate(rng);
+        self.offer_code(client, code, replace, now);
+        code
+    }
+
+    /// The same with a code that the client showed.
+    pub fn offer_code(&mut self, client: ClientId, code: PairingCode, replace: bool, now: Now) {
         let expires = now.wall + OFFER_LIFETIME;
         let offer = Offer { client, password: code.password, tries_left: TRIES, expires, replace };
         self.store.offers.insert(code.selector, offer);
-        code
+    }
+
+    /// Tells a wearable in session what to do. False: it is in none.
+    pub fn instruct(&mut self, client: &ClientId, instruction: &Instruction, now: Now) -> bool {
+        let Some(id) = self.connection_of(client) else { return false };
+        self.say(id, &FromGateway::Instruction(instruction), now);
+        true
     }
 
     /// A connection comes in on the port of this kind.
@@ -457,10 +488,10 @@ impl SimGateway {
                 },
                 Event::Vitals(batch) => self.take_vitals(id, &batch, now),
                 Event::Receipt(receipt) => self.take_receipt(id, receipt),
-                Event::Status(_)
-                | Event::Waveform(_)
-                | Event::FirmwareRequest(_)
-                | Event::FirmwareStatus(_) => {}
+                Event::Status(status) => self.store.statuses.push(status),
+                Event::Waveform(waveform) => self.store.waveforms.push(waveform),
+                Event::FirmwareRequest(request) => self.store.firmware_requests.push(request),
+                Event::FirmwareStatus(status) => self.store.firmware.push(status),
                 Event::Disconnected(farewell) => {
                     if let Some((client, _)) = self.session_of(id) {
                         if farewell == Farewell::EndedByPatient {
@@ -553,7 +584,7 @@ impl SimGateway {
                 self.store.offers.remove(&selector);
                 let client = binding.id.clone();
                 self.store.pending.insert(client.clone(), binding);
-                let frame = enrolment.grant(client, &self.identity, None, rng)?;
+                let frame = enrolment.grant(client, &self.identity, self.network.clone(), rng)?;
                 Ok(Done::step(Next::Login, frame))
             }
         }
@@ -599,6 +630,7 @@ impl SimGateway {
 
     fn take_vitals(&mut self, id: ConnId, batch: &VitalsBatch, now: Now) {
         let Some((ClientId::Wearable(device), _)) = self.session_of(id) else { return };
+        self.store.batches.push(batch.clone());
         for sample in &batch.samples {
             let is_new = self.store.high_water.get(&device).is_none_or(|high| *high < sample.seq);
             if is_new {

@@ -14,6 +14,7 @@ mod binding;
 mod controls;
 mod event;
 mod line;
+mod pairing;
 mod refusal;
 mod status;
 mod traffic;
@@ -27,7 +28,7 @@ use core::{fmt, time::Duration};
 use crypto::{Secret, purpose::StorageKey};
 use protocol::{
     cadence::Settings,
-    credential::PinnedGateway,
+    credential::{PinnedGateway, Suite},
     error::Fault,
     firmware::Firmware,
     handshake::resume::Ticket,
@@ -40,14 +41,6 @@ use protocol::{
 use rand_core::CryptoRng;
 use thiserror::Error;
 
-pub use self::{
-    controls::{HOLD, RESET_HOLD, RESET_QUESTION},
-    event::Event,
-    line::{LinkWish, VALIDATION_LIMIT},
-    updates::{LEAST_CHARGE, TRIAL_LIMIT, UpdateSetup},
-    waveforms::Track,
-    window::{CODE_INTERVAL, TRIES, WINDOW},
-};
 use self::{
     binding::Configuration,
     controls::{Controls, Gesture},
@@ -57,6 +50,15 @@ use self::{
     updates::Updates,
     waveforms::Waveforms,
     window::Window,
+};
+pub use self::{
+    controls::{HOLD, RESET_HOLD, RESET_QUESTION},
+    event::Event,
+    line::LinkWish,
+    pairing::VALIDATION_LIMIT,
+    updates::{LEAST_CHARGE, TRIAL_LIMIT, UpdateSetup},
+    waveforms::Track,
+    window::{CODE_INTERVAL, TRIES, WINDOW},
 };
 use crate::{
     clock::{BUILD_FLOOR, DeviceClock},
@@ -77,6 +79,8 @@ pub struct Setup {
     pub name: WearableName,
     /// What runs.
     pub firmware: Firmware,
+    /// The ways to log in that it offers, the preferred first.
+    pub suites: Vec<Suite>,
     /// Seals the configuration; from the board's own key store, different on each device.
     pub storage_key: Secret<StorageKey>,
     /// Where things are on flash.
@@ -124,7 +128,9 @@ pub enum BootError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RecordError {
     /// What is measured before a device belongs to anybody is nobody's.
-    #[error("this wearable belongs to no gateway yet, so it keeps no samples: hold the button for 2 s to pair it")]
+    #[error(
+        "this wearable belongs to no gateway yet, so it keeps no samples: hold the button for 2 s to pair it"
+    )]
     NotBound,
     /// No gateway would take it.
     #[error("the sample breaks a rule of the protocol: {0}. Correct the board's list of quantities")]
@@ -235,8 +241,8 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     }
 
     /// The slide switch moves.
-    pub fn slide(&mut self, switch: Switch, _now: Monotonic) {
-        self.controls.slide(switch);
+    pub fn slide(&mut self, switch: Switch, now: Monotonic) {
+        self.controls.slide(switch, now);
     }
 
     /// A gateway's code, typed in or received. Taken in an open window only.
@@ -469,4 +475,3 @@ fn fit(sample: Sample) -> Result<Sample, Fault> {
 const fn is_connecting(mode: Mode) -> bool {
     matches!(mode, Mode::PairingOpen | Mode::Validating | Mode::Working(Link::Connecting | Link::Offline))
 }
-

@@ -14,6 +14,8 @@ extern crate std;
 pub mod clock;
 #[cfg(feature = "link")]
 pub mod config;
+#[cfg(feature = "link")]
+pub mod device;
 pub mod dsp;
 pub mod flash;
 pub mod mode;

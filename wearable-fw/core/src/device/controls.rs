@@ -38,10 +38,11 @@ impl Controls {
         Self { switch, pressed: None, question: None }
     }
 
-    /// Moving the switch takes the question for the factory reset back.
-    pub(super) const fn slide(&mut self, switch: Switch) {
+    /// Moving the switch takes the question for the factory reset back; a button that is down counts from now.
+    pub(super) fn slide(&mut self, switch: Switch, now: Monotonic) {
         self.switch = switch;
         self.question = None;
+        self.pressed = self.pressed.map(|_| now);
     }
 
     pub(super) const fn press(&mut self, now: Monotonic) {

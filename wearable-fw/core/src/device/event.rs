@@ -4,6 +4,7 @@ use alloc::{collections::VecDeque, string::String};
 
 use protocol::{
     cadence::Settings,
+    credential::Suite,
     firmware::FirmwareStatus,
     id::{DoctorId, GatewayId, Seq, SessionId},
     pairing::code::PairingCode,
@@ -45,6 +46,8 @@ pub enum Event {
     Session {
         /// Which.
         session: SessionId,
+        /// Its suite.
+        suite: Suite,
         /// Whether a ticket opened it.
         resumed: bool,
         /// With whom.

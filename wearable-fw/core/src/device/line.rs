@@ -1,38 +1,34 @@
-//! The one connection that a device has, is about to have, or waits for: a pairing, then a login, then a session.
+//! The one connection that a device has, is about to have, or waits for: a [pairing](super::pairing), then a login, then a
+//! session.
 
 use alloc::{
     boxed::Box,
     string::{String, ToString},
     vec::Vec,
 };
-use core::time::Duration;
 
-use crypto::identity::SigningKey;
 use protocol::{
     backoff::Backoff,
-    credential::{ClientKind, LoginKey},
+    credential::Suite,
     endpoint::{
         client::{self, ClientEndpoint},
-        pairing::{Outcome, PairingEndpoint},
+        pairing::PairingEndpoint,
     },
     error::{Fault, Refusal},
     handshake::{Channel, Terms},
-    id::{ClientId, SessionId},
+    id::SessionId,
     message::{Farewell, FromClient},
-    pairing::initiator::{Candidate, Granted},
+    pairing::code::PairingCode,
     time::{Monotonic, UnixMillis},
 };
 use rand_core::CryptoRng;
 
-use super::{CODE_INTERVAL, Device, Event, binding::Binding, is_connecting, refusal};
+use super::{CODE_INTERVAL, Device, Event, VALIDATION_LIMIT, is_connecting, refusal};
 use crate::{
     flash::Flash,
     mode::{Input, Mode},
     proximity::Proximity,
 };
-
-/// How long a granted binding may take to prove itself.
-pub const VALIDATION_LIMIT: Duration = Duration::from_secs(600);
 
 /// What a device wants of whoever carries its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,25 +43,30 @@ pub enum LinkWish {
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// The next try.
     Waiting(Monotonic),
     /// Whoever carries the bytes is at it.
     Dialing,
-    /// `frames`: how many were sent; the second one tells enough to test a guess of the code.
-    Pairing { endpoint: Box<PairingEndpoint>, frames: u8 },
+    Pairing {
+        endpoint: Box<PairingEndpoint>,
+        /// The code that it tries.
+        code: PairingCode,
+        /// How many were sent; the second one tells enough to test a guess of the code.
+        frames: u8,
+    },
     /// A login or a session.
     Session(Box<ClientEndpoint>),
 }
 
 #[derive(Debug)]
 pub(super) struct Line {
-    state: State,
+    pub(super) state: State,
     hang_up: bool,
     backoff: Backoff,
-    refusal: Option<String>,
+    pub(super) refusal: Option<String>,
     /// Until when the pending binding may prove itself.
-    validating: Monotonic,
+    pub(super) validating: Monotonic,
 }
 
 impl Line {
@@ -131,7 +132,11 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             State::Pairing { .. } | State::Session(_) => return,
         }
         self.outbox.clear();
-        if self.window.is_some() { self.pair(now) } else { self.log_in(now) }
+        if self.window.is_some() {
+            self.pair(now);
+        } else {
+            self.log_in(now);
+        }
         self.pump(now);
     }
 
@@ -227,7 +232,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     }
 
     /// Leaves the connection; what was said still goes out. The next try is then. A dial under way goes on.
-    fn leave(&mut self, next: Monotonic) {
+    pub(super) fn leave(&mut self, next: Monotonic) {
         self.drain();
         self.waveforms.stop();
         match &mut self.line.state {
@@ -242,7 +247,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
 
     pub(super) fn drain(&mut self) {
         match &mut self.line.state {
-            State::Pairing { endpoint, frames } => {
+            State::Pairing { endpoint, frames, .. } => {
                 while let Some(bytes) = endpoint.poll_transmit() {
                     *frames = frames.saturating_add(1);
                     self.outbox.push_back(bytes);
@@ -258,9 +263,9 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         loop {
             self.drain();
             match &mut self.line.state {
-                State::Pairing { endpoint, .. } => match endpoint.poll_outcome() {
-                    Some(outcome) => self.handle_outcome(outcome, now),
-                    None => return,
+                State::Pairing { endpoint, code, .. } => match (endpoint.poll_outcome(), *code) {
+                    (Some(outcome), code) => self.handle_outcome(outcome, code, now),
+                    (None, _) => return,
                 },
                 State::Session(endpoint) => match endpoint.poll_event() {
                     Some(event) => self.handle_event(event, now),
@@ -271,104 +276,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         }
     }
 
-    // Pairing.
-
-    fn pair(&mut self, now: Monotonic) {
-        let near = self.proximity.poll_code();
-        let Some(window) = &mut self.window else { return };
-        if let Some(code) = near {
-            window.enter(code);
-        }
-        let candidate = Candidate {
-            kind: ClientKind::Wearable,
-            wanted: Some(ClientId::Wearable(self.setup.id)),
-            name: Some(self.setup.name.clone()),
-            login: LoginKey::Ed25519(SigningKey::generate(&mut self.rng)),
-            receipts: None,
-        };
-        let (code, time) = (window.code(), self.clock.now(now));
-        let endpoint = PairingEndpoint::start(candidate, code, Channel::Plain, time, &mut self.rng);
-        self.line.state = State::Pairing { endpoint: Box::new(endpoint), frames: 0 };
-    }
-
-    fn handle_outcome(&mut self, outcome: Outcome, now: Monotonic) {
-        let Some(window) = &mut self.window else { return self.leave(now) };
-        let refused = match outcome {
-            Ok(granted) => return self.handle_grant(granted, now),
-            // The person is still on the way with the code.
-            Err(Fault::Refused(Refusal::CodeUnknown)) if !window.forget_entered() => None,
-            Err(Fault::Refused(Refusal::CodeUnknown)) => Some(refusal::CODE_NOT_OPEN.into()),
-            Err(Fault::Refused(Refusal::CodeWrong { .. }) | Fault::DeniedGateway) => {
-                window.forget_entered();
-                Some(refusal::OTHER_CODE.into())
-            }
-            Err(Fault::PeerFrame(_)) => Some(refusal::NO_WEARABLES_PORT.into()),
-            Err(fault @ (Fault::Refused(Refusal::Busy | Refusal::Storage) | Fault::PeerSlow)) => {
-                self.events.tell(Event::Disconnected(fault.to_string()));
-                None
-            }
-            Err(fault) => Some(fault.to_string()),
-        };
-        self.end_try(refused, now);
-    }
-
-    /// A try ended without a grant. It counts if the other end, whoever that is, could test a guess.
-    fn end_try(&mut self, refused: Option<String>, now: Monotonic) {
-        let could_guess = matches!(self.line.state, State::Pairing { frames: 2.., .. });
-        self.leave(now + CODE_INTERVAL);
-        if let Some(why) = refused
-            && self.line.refusal.as_deref() != Some(&why)
-        {
-            self.events.tell(Event::Refused(why.clone()));
-            self.line.refusal = Some(why);
-        }
-        if let Some(window) = &mut self.window {
-            window.tries_left = window.tries_left.saturating_sub(could_guess.into());
-            if window.is_over(now) {
-                self.fail(refusal::WINDOW_OVER, now);
-            }
-        }
-    }
-
-    /// Written down as pending, then proved by a login on the same connection. A gateway that counts this device as
-    /// paired must find it so, whatever happens in between.
-    fn handle_grant(&mut self, granted: Granted, now: Monotonic) {
-        let (doctor, gateway) = (granted.gateway.doctor.clone(), granted.gateway.gateway);
-        let before = self.configuration.pending.replace(Binding::from(granted));
-        if !self.try_commit() {
-            self.configuration.pending = before;
-            return self.fail(refusal::NOT_KEPT, now);
-        }
-        self.window = None;
-        self.ticket = None;
-        self.line.refusal = None;
-        self.change(Input::Granted);
-        self.events.tell(Event::Granted { doctor, gateway });
-        self.line.validating = now + VALIDATION_LIMIT;
-        self.log_in(now);
-    }
-
-    /// No new binding: the old one goes on, if there is one. A pending one stays on flash and is tried again at the next
-    /// start, or when a person says so.
-    pub(super) fn fail(&mut self, why: &str, now: Monotonic) {
-        self.window = None;
-        self.leave(now);
-        self.refuse(why);
-        self.line.refusal = Some(why.into());
-        let is_bound = self.configuration.bound.is_some();
-        self.change(if is_bound { Input::FellBack } else { Input::Failed });
-        self.line.try_at(now);
-    }
-
-    pub(super) fn validate_again(&mut self, now: Monotonic) {
-        self.line.validating = now + VALIDATION_LIMIT;
-        self.change(Input::Retry);
-        self.line.try_at(now);
-    }
-
-    // Login and session.
-
-    fn log_in(&mut self, now: Monotonic) {
+    pub(super) fn log_in(&mut self, now: Monotonic) {
         let configuration = &self.configuration;
         let is_new = self.mode == Mode::Validating;
         let binding = if is_new { &configuration.pending } else { &configuration.bound };
@@ -377,7 +285,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             binding.identity(self.setup.id),
             binding.gateway.clone(),
             self.ticket.take(),
-            Terms::of(ClientKind::Wearable, Channel::Plain, self.clock.flag()),
+            Terms { suites: self.setup.suites.clone(), channel: Channel::Plain, clock: self.clock.flag() },
             self.clock.now(now),
             &mut self.rng,
         );
@@ -389,8 +297,10 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
 
     fn handle_event(&mut self, event: client::Event, now: Monotonic) {
         match event {
-            client::Event::Established { session, resumed, gateway_time, .. } => {
-                self.handle_session(session, resumed, gateway_time, now);
+            client::Event::Established { session, suite, resumed, gateway_time } => {
+                if self.settle(gateway_time, now) {
+                    self.begin_session(session, suite, resumed, now);
+                }
             }
             client::Event::Ticket { ticket, .. } => self.ticket = Some(ticket),
             client::Event::GatewayTime(time) => self.learn(time, now),
@@ -404,27 +314,9 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         }
     }
 
-    fn handle_session(&mut self, session: SessionId, resumed: bool, gateway_time: UnixMillis, now: Monotonic) {
+    /// The binding that logged in is the binding; whatever else there was is gone. False: it could not be kept.
+    fn settle(&mut self, gateway_time: UnixMillis, now: Monotonic) -> bool {
         self.learn(gateway_time, now);
-        if !self.settle(now) {
-            return;
-        }
-        self.line.backoff.reset();
-        self.line.refusal = None;
-        self.status.begin_session();
-        self.uplink.reconnected();
-        self.upload = None;
-        if let Some(bound) = &self.configuration.bound {
-            let doctor = bound.gateway.doctor.clone();
-            self.events.tell(Event::Session { session, resumed, doctor });
-        }
-        self.say_status(now);
-        self.confirm_image(now);
-        self.transmit(now);
-    }
-
-    /// The binding that logged in is the binding; whatever else there was is gone.
-    fn settle(&mut self, now: Monotonic) -> bool {
         if self.mode != Mode::Validating {
             // The old one works, and the new one was given up.
             if self.configuration.pending.take().is_some() {
@@ -453,6 +345,21 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         true
     }
 
+    fn begin_session(&mut self, session: SessionId, suite: Suite, resumed: bool, now: Monotonic) {
+        self.line.backoff.reset();
+        self.line.refusal = None;
+        self.status.begin_session();
+        self.uplink.reconnected();
+        self.upload = None;
+        if let Some(bound) = &self.configuration.bound {
+            let doctor = bound.gateway.doctor.clone();
+            self.events.tell(Event::Session { session, suite, resumed, doctor });
+        }
+        self.say_status(now);
+        self.confirm_image(now);
+        self.transmit(now);
+    }
+
     fn learn(&mut self, said: UnixMillis, now: Monotonic) {
         if let Err(refused) = self.clock.learn(said, now) {
             return self.refuse(&refused.to_string());
@@ -478,7 +385,9 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     /// None of these is proved to come from the pinned gateway; so none ends the binding or changes the clock.
     fn handle_fault(&mut self, fault: &Fault, now: Monotonic) {
         match fault {
-            Fault::Refused(refusal @ (Refusal::Busy | Refusal::Storage)) => self.lose(refusal.to_string(), now),
+            Fault::Refused(refusal @ (Refusal::Busy | Refusal::Storage)) => {
+                self.lose(refusal.to_string(), now);
+            }
             Fault::DeniedGateway => self.hold_back(refusal::OTHER_GATEWAY.into(), now),
             Fault::Refused(refusal) => {
                 if matches!(refusal, Refusal::Clock { .. }) {

@@ -30,8 +30,7 @@ pub(super) const CLOSED: &str = "the gateway closed the connection";
 
 pub(super) const NOBODY_ANSWERS: &str = "no gateway answers at its address";
 
-pub(super) const NOBODY_NEAR: &str =
-    "nobody is near: a pairing window opens only beside the gateway's tag or a person; come closer and try again";
+pub(super) const NOBODY_NEAR: &str = "nobody is near: a pairing window opens only beside the gateway's tag or a person; come closer and try again";
 
 pub(super) const WORKING_SWITCH: &str =
     "this wearable is paired: slide the switch to Configuration first, then hold the button for 2 s";
@@ -43,18 +42,21 @@ pub(super) const NOTHING_TO_CONFIRM: &str =
 
 pub(super) const NOTHING_TO_RETRY: &str = "there is nothing to try again: hold the button for 2 s to pair";
 
-pub(super) const WINDOW_OVER: &str =
-    "pairing ended without a gateway: a window is open for ten minutes and three tries; hold the button for 2 s for a new one";
+pub(super) const WINDOW_OVER: &str = "pairing ended without a gateway: a window is open for ten minutes and three tries; hold the button for 2 s for a new one";
 
-pub(super) const NOT_VALIDATED: &str = "the new gateway granted the pairing and then no login with it worked for ten minutes";
+pub(super) const NOT_VALIDATED: &str =
+    "the new gateway granted the pairing and then no login with it worked for ten minutes";
 
 pub(super) const NOT_KEPT: &str = "the new binding could not be written down; nothing changed. Try again";
 
-pub(super) const FUTURE: &str = "the gateway acknowledged samples that were never sent; nothing is deleted for that";
+pub(super) const FUTURE: &str =
+    "the gateway acknowledged samples that were never sent; nothing is deleted for that";
 
-pub(super) const OTHER_CODE: &str = "another code was entered at the gateway, or it answers in its place; check the code";
+pub(super) const OTHER_CODE: &str =
+    "another code was entered at the gateway, or it answers in its place; check the code";
 
-pub(super) const CODE_NOT_OPEN: &str = "the code is not open at the gateway: wrong, used or expired; ask for a new one";
+pub(super) const CODE_NOT_OPEN: &str =
+    "the code is not open at the gateway: wrong, used or expired; ask for a new one";
 
 pub(super) const NO_WEARABLES_PORT: &str =
     "what answers at this address is no gateway's port for wearables (usually 7301); check the address";

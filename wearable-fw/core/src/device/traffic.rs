@@ -23,6 +23,8 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             return;
         }
         if self.upload.is_none_or(|at| now >= at) {
+            // All that waits goes now; the next upload is agreed when the gateway has it.
+            self.upload = None;
             self.send_samples(now);
         }
         self.send_waveform(now);

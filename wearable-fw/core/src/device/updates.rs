@@ -64,7 +64,9 @@ impl Updates {
             .transpose()?;
         let mut updates = Self { updater, image: None, told_at: 0, last: None, trial_ends: None };
         if let Some(updater) = &updates.updater {
-            let status = |state, version| Some(FirmwareStatus { state, version, received: 0, length: 0, refusal: None });
+            let status = |state, version| {
+                Some(FirmwareStatus { state, version, received: 0, length: 0, refusal: None })
+            };
             if updater.on_trial() {
                 updates.last = status(UpdateState::TRYING, updater.version());
                 updates.trial_ends = Some(now + TRIAL_LIMIT);
@@ -92,7 +94,9 @@ impl Updates {
 impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     /// The image that runs has reached its gateway: it stays.
     pub(super) fn confirm_image(&mut self, now: Monotonic) {
-        let Some(updater) = self.updates.updater.as_mut().filter(|updater| updater.on_trial()) else { return };
+        let Some(updater) = self.updates.updater.as_mut().filter(|updater| updater.on_trial()) else {
+            return;
+        };
         let version = updater.version();
         let (state, refusal) = match updater.confirm(&mut self.flash) {
             Ok(()) => (UpdateState::CONFIRMED, None),
@@ -106,9 +110,9 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
 
     pub(super) fn handle_offer(&mut self, offer: &FirmwareOffer, now: Monotonic) {
         self.updates.image = None;
-        let is_weak = self.battery().is_some_and(|battery| {
-            battery.percent < LEAST_CHARGE && battery.charging != Some(true)
-        });
+        let is_weak = self
+            .battery()
+            .is_some_and(|battery| battery.percent < LEAST_CHARGE && battery.charging != Some(true));
         let wanted = match &mut self.updates.updater {
             None => Err(Refusal::OTHER_HARDWARE),
             Some(_) if is_weak => Err(Refusal::BATTERY),
@@ -155,19 +159,24 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     fn fetch(&mut self, offset: u32, now: Monotonic) {
         let Some(image) = self.updates.image else { return };
         let Some(updater) = &mut self.updates.updater else { return };
-        let Some((version, length)) = updater.receiving().map(|(header, _)| (header.version(), header.length()))
+        let Some((version, length)) =
+            updater.receiving().map(|(header, _)| (header.version(), header.length()))
         else {
             return;
         };
         if offset < length {
             let piece = u16::try_from(length - offset).unwrap_or(MAX_CHUNK).min(MAX_CHUNK);
-            return self.say(&FromClient::FirmwareRequest(FirmwareRequest { image, offset, length: piece }), now);
+            return self
+                .say(&FromClient::FirmwareRequest(FirmwareRequest { image, offset, length: piece }), now);
         }
         match updater.install(&mut self.flash) {
             Ok(version) => {
                 self.updates.image = None;
                 let state = UpdateState::VERIFIED;
-                self.tell_update(FirmwareStatus { state, version, received: length, length, refusal: None }, now);
+                self.tell_update(
+                    FirmwareStatus { state, version, received: length, length, refusal: None },
+                    now,
+                );
                 self.events.tell(Event::Restart);
             }
             Err(refusal) => self.refuse_image(version, refusal, now),

@@ -111,11 +111,7 @@ impl Waveforms {
     }
 
     /// The next batch; each signal's samples of at least a quarter of a second.
-    pub(super) fn poll(
-        &mut self,
-        boot: BootId,
-        wall: impl Fn(u64) -> SampleTime,
-    ) -> Option<Waveform> {
+    pub(super) fn poll(&mut self, boot: BootId, wall: impl Fn(u64) -> SampleTime) -> Option<Waveform> {
         let channel = self.0.iter_mut().find(|channel| {
             let waiting = channel.running.as_ref().map_or(0, |running| running.waiting.len() as u64);
             waiting > 0 && channel.track.duration(waiting) >= Duration::from_millis(250)
@@ -123,7 +119,8 @@ impl Waveforms {
         let running = channel.running.as_mut()?;
         let length = channel.track.duration(running.waiting.len() as u64);
         let (samples, packed) = Packed::pack(&running.waiting);
-        let since_boot_ms = running.last_ms.saturating_sub(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
+        let since_boot_ms =
+            running.last_ms.saturating_sub(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
         let Track { signal, rate_millihertz, scale, unit } = channel.track;
         let waveform = Waveform {
             signal,

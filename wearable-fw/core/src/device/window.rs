@@ -39,9 +39,9 @@ impl Window {
         self.entered = Some(code);
     }
 
-    /// The entered code is no good; the own one is tried again. False: none was entered.
-    pub(super) const fn forget_entered(&mut self) -> bool {
-        self.entered.take().is_some()
+    /// This code is no good. If it was the entered one, the own one is tried again; tells so.
+    pub(super) fn forget(&mut self, code: PairingCode) -> bool {
+        self.entered.take_if(|entered| *entered == code).is_some()
     }
 
     pub(super) fn is_over(&self, now: Monotonic) -> bool {
