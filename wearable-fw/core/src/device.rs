@@ -339,8 +339,15 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             simulated,
             quantities,
         };
-        let sample = fit(sample).map_err(RecordError::Unfit)?;
-        let gap = self.uplink.take(&mut self.flash, &sample)?;
+        let mut sample = fit(sample).map_err(RecordError::Unfit)?;
+        let gap = match self.uplink.take(&mut self.flash, &sample) {
+            Err(error @ (StoreError::Damaged | StoreError::WornOut)) => {
+                self.reopen(error)?;
+                sample.seq = self.uplink.next_seq();
+                self.uplink.take(&mut self.flash, &sample)?
+            }
+            taken => taken?,
+        };
         self.sampled = Some(now);
         if let Some(gap) = gap {
             self.events.tell(Event::Lost(gap));
@@ -453,6 +460,13 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
 
     fn commit(&mut self) -> Result<(), ConfigError> {
         self.store.commit(&mut self.flash, &self.configuration, &mut self.rng)
+    }
+
+    /// What stands on flash is not what stood there: opened again, what can still be read is kept.
+    fn reopen(&mut self, error: StoreError) -> Result<(), StoreError> {
+        self.events.tell(Event::Storage(error.to_string()));
+        (self.uplink, _) = Uplink::open(&mut self.flash, &self.setup.layout, self.setup.limits)?;
+        Ok(())
     }
 
     /// Commits, and says so if that fails: what was kept before stands.

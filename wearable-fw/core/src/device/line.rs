@@ -215,6 +215,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         if self.mode == Mode::Validating && now >= self.line.validating {
             self.fail(refusal::NOT_VALIDATED, now);
         }
+        self.say_change(now);
         self.transmit(now);
     }
 

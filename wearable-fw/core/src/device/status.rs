@@ -10,6 +10,9 @@ use rand_core::CryptoRng;
 use super::Device;
 use crate::{flash::Flash, proximity::Proximity};
 
+/// With so many frames unsent a change of the status waits.
+const MOST_WAITING: usize = 8;
+
 #[derive(Debug, Default)]
 pub(super) struct Status {
     battery: Option<Battery>,
@@ -64,13 +67,16 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         self.status.told = Some(status);
     }
 
-    /// Tells what changed. How many samples wait changes all the time and goes along.
+    /// Tells what changed, unless so much waits to be sent that it would only add to it. How many samples wait changes all
+    /// the time and goes along.
     pub(super) fn say_change(&mut self, now: Monotonic) {
+        self.drain();
+        if !self.line.is_established() || self.outbox.len() >= MOST_WAITING {
+            return;
+        }
         let status = self.status();
         let told = self.status.told.as_ref();
-        if self.line.is_established()
-            && told.is_none_or(|told| *told != DeviceStatus { waiting: told.waiting, ..status })
-        {
+        if told.is_none_or(|told| *told != DeviceStatus { waiting: told.waiting, ..status }) {
             self.say_status(now);
         }
     }

@@ -14,7 +14,11 @@ use protocol::{
 use rand_core::CryptoRng;
 
 use super::{Device, Event, refusal, waveforms::Waveforms};
-use crate::{flash::Flash, proximity::Proximity, uplink::ring::Acknowledgement};
+use crate::{
+    flash::Flash,
+    proximity::Proximity,
+    uplink::ring::{Acknowledgement, StoreError},
+};
 
 impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     /// Sends what may be sent.
@@ -35,7 +39,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             match self.uplink.next_batch(&mut self.flash) {
                 Ok(Some(batch)) => self.say(&FromClient::Vitals(&batch), now),
                 Ok(None) => break,
-                Err(error) => return self.events.tell(Event::Storage(error.to_string())),
+                Err(error) => return self.recover(error),
             }
         }
         let Cadence { sample_ms, upload_ms } = self.settings().cadence();
@@ -59,9 +63,18 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             Ok(Acknowledgement::Old) => {}
             Ok(Acknowledgement::Future { .. }) => self.refuse(refusal::FUTURE),
             // The samples stay and are sent again.
-            Err(error) => self.events.tell(Event::Storage(error.to_string())),
+            Err(error) => self.recover(error),
         }
         self.transmit(now);
+    }
+
+    /// What is stored could not be read or let go. It is tried again with the next sample.
+    fn recover(&mut self, error: StoreError) {
+        let is_content = matches!(error, StoreError::Damaged | StoreError::WornOut);
+        let recovered = if is_content { self.reopen(error) } else { Err(error) };
+        if let Err(error) = recovered {
+            self.events.tell(Event::Storage(error.to_string()));
+        }
     }
 
     pub(super) fn obey(&mut self, instruction: &Instruction, now: Monotonic) {

@@ -11,6 +11,7 @@ use protocol::{
     vitals::KnownQuantity,
     waveform::{Signal, WaveformRequest},
 };
+use rand_chacha::rand_core::Rng;
 use wearable_core::device::{Event, RecordError};
 
 use crate::world::{Wearable, World};
@@ -193,6 +194,81 @@ fn a_sample_that_no_gateway_would_take_is_refused_at_once() {
     ));
     world.sample_for(1);
     assert_eq!(world.stored_at(0), [1], "its number is not used up");
+}
+
+#[test]
+fn nothing_piles_up_while_nobody_carries_the_bytes() {
+    let mut world = World::bound(59);
+    world.sample_for(1);
+    for second in 1..9_u8 {
+        world.time += 1_000;
+        let now = world.now();
+        let device = world.device();
+        for percent in 0..100 {
+            device.set_battery(Some(Battery { percent, charging: None }), now);
+        }
+        device.record(vec![KnownQuantity::HEART_RATE.measured(second.into(), 0)], true, now).unwrap();
+        device.waveform(Signal::ECG, &[1; 1_000], true, now);
+        device.handle_timeout(now);
+    }
+    let device = world.device();
+    let frames = std::iter::from_fn(|| device.poll_transmit()).count();
+    assert!(frames <= 16, "{frames}");
+    let events = std::iter::from_fn(|| device.poll_event()).count();
+    assert!(events <= 33, "{events}");
+}
+
+#[test]
+fn a_session_is_resumed_from_memory_and_never_from_flash() {
+    let mut world = World::bound(49);
+    let last = |world: &World| {
+        world.events.iter().rev().find_map(|event| match event {
+            Event::Session { resumed, .. } => Some(*resumed),
+            _ => None,
+        })
+    };
+    assert_eq!(last(&world), Some(false));
+    world.run(Duration::from_secs(1));
+    world.set_network(false);
+    world.set_network(true);
+    assert!(world.run_until(MOMENT, World::is_online));
+    assert_eq!(last(&world), Some(true));
+    world.run(Duration::from_secs(1));
+    world.boot();
+    assert!(world.run_until(MOMENT, World::is_online));
+    assert_eq!(last(&world), Some(false), "a restart logs in fully");
+}
+
+#[test]
+fn flash_that_changes_under_a_running_device_costs_samples_not_the_device() {
+    let mut reopened = 0;
+    for seed in 200..220 {
+        let mut world = World::bound(seed);
+        world.set_network(false);
+        for _ in 0..60 {
+            world.sample().unwrap();
+        }
+        // A few bits anywhere, or a page that stands all wrong.
+        let page = 2 + usize::try_from(seed % 10).unwrap();
+        for flip in 0..if seed < 210 { 40 } else { 4096 } {
+            let anywhere = usize::try_from(world.rng.next_u64() % (10 * 4096)).unwrap();
+            let at = if seed < 210 { 2 * 4096 + anywhere } else { page * 4096 + flip };
+            world.flash.borrow_mut().flip(at, if seed < 210 { 1 << (seed % 8) } else { 0xff });
+        }
+        for _ in 0..300 {
+            world.sample().unwrap();
+        }
+        world.set_network(true);
+        world.run(MOMENT);
+        world.sample_for(3);
+        world.run(MOMENT);
+        let (stored, taken) = (world.stored_at(0), world.device().uplink().taken().0);
+        assert!((taken - 2..=taken).all(|seq| stored.contains(&seq)), "seed {seed}: {taken}");
+        assert!(stored.len() > 250, "seed {seed}: {} of 363", stored.len());
+        assert_eq!(world.device().uplink().waiting(), 0, "seed {seed}");
+        reopened += u32::from(world.events.iter().any(|event| matches!(event, Event::Storage(_))));
+    }
+    assert!(reopened > 0, "none of it was noticed");
 }
 
 /// A second of ECG, in pieces.
