@@ -14,12 +14,16 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "models"))]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
 mod fault;
 pub mod max30003;
 pub mod max30102;
+#[cfg(any(test, feature = "models"))]
+pub mod models;
 pub mod mpu6050;
 pub mod tmp10x;
 
