@@ -43,6 +43,7 @@ fn a_held_button_and_a_code_bind_a_device_and_its_samples_arrive() {
     world.sample_for(5);
     assert_eq!(world.stored_at(0), [1, 2, 3, 4, 5]);
     assert_eq!(world.device().uplink().waiting(), 0);
+    assert_eq!(world.boot().mode, Mode::Working(Link::Connecting), "the binding is committed");
 }
 
 #[test]
