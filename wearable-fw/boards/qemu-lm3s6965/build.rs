@@ -1,0 +1,49 @@
+//! Cuts the built-in signal out of the shipped recordings, lays out the memory and says what must not be forgotten.
+
+use std::{env, fs, ops::Range, path::Path};
+
+/// Whole beats of record 208, 360 Hz, about 121 bpm: the end joins the beginning.
+const ECG: Range<usize> = 748..4_129;
+/// Whole pulses of the finger's PPG, 100 Hz, about 97 bpm.
+const PPG: Range<usize> = 35_658..36_786;
+
+fn main() {
+    let out = env::var("OUT_DIR").expect("cargo sets it");
+    let out = Path::new(&out);
+    fs::copy("memory.x", out.join("memory.x")).expect("memory.x lies beside build.rs");
+    println!("cargo:rustc-link-search={}", out.display());
+    println!("cargo:rustc-link-arg-bins=-Tlink.x");
+    println!("cargo:rerun-if-changed=memory.x");
+    println!("cargo:rerun-if-env-changed=VITALWARD_TEST_ONLY_SEED");
+    println!("cargo:warning=TEST ONLY: this image draws all its keys from a seed that everybody knows");
+
+    let ecg = cut("mitdb-208.rec", ECG).map(|count| (count - 1_024) as i16);
+    write(&out.join("ecg.i16"), ecg);
+    let light = cut("heartpy-data3.rec", PPG).flat_map(|count| light(count - 512));
+    write(&out.join("light.i16"), light);
+}
+
+fn write(path: &Path, samples: impl Iterator<Item = i16>) {
+    fs::write(path, samples.flat_map(i16::to_le_bytes).collect::<Vec<u8>>()).expect("OUT_DIR can be written");
+}
+
+/// A part of a recording; the format is told in wearable-fw/sim/src/recording/file.rs.
+fn cut(name: &str, part: Range<usize>) -> impl Iterator<Item = i32> {
+    let path = Path::new("../../sim/recordings").join(name);
+    println!("cargo:rerun-if-changed={}", path.display());
+    let bytes = fs::read(&path).expect("the recordings are part of the project");
+    let samples =
+        bytes.windows(2).position(|pair| pair == b"\n\n").expect("a header ends with an empty line") + 2;
+    let chunks = bytes[samples + 2 * part.start..samples + 2 * part.end].chunks_exact(2);
+    let values: Vec<i32> = chunks.map(|pair| i16::from_le_bytes([pair[0], pair[1]]).into()).collect();
+    values.into_iter()
+}
+
+/// Red and infrared counts of an 18-bit sensor, less 60 000 and 90 000, for a recorded amplitude, at 97 % saturation (ratio
+/// 0.427 of the calibration 111.3 - 33.5 R); 3 % absorbance per 512 units, as wearable-fw/sim/src/recording/replay.rs
+/// has it.
+fn light(amplitude: i32) -> [i16; 2] {
+    let infrared = f64::from(amplitude) / 512.0 * 0.03;
+    let counts = |lamp: f64, absorbance: f64| (lamp * (-absorbance).exp_m1()) as i16;
+    [counts(60_000.0, infrared * 0.427), counts(90_000.0, infrared)]
+}

@@ -1,0 +1,231 @@
+//! The wearable on the LM3S6965 evaluation board as QEMU emulates it. TEST ONLY: its keys come from a seed that everybody
+//! knows ([`entropy`]) and its signals are SIMULATED ([`signals`]); the thermometer, the button, both serial lines and the
+//! EEPROM are driven as they would be on a bench.
+//!
+//! Owns the start and the loop; all that decides is `wearable_core`. A panic tells why on the console and starts again:
+//! what must survive is in the EEPROM.
+#![no_std]
+#![no_main]
+
+mod button;
+mod clock;
+mod console;
+mod eeprom;
+mod entropy;
+mod i2c;
+mod memory;
+mod registers;
+mod sensors;
+mod signals;
+mod uart;
+
+extern crate alloc;
+
+use alloc::{boxed::Box, vec};
+use core::{cell::RefCell, error::Error, panic::PanicInfo, time::Duration};
+
+use cortex_m::peripheral::{NVIC, SCB};
+use cortex_m_rt::entry;
+use crypto::Secret;
+use embedded_hal_bus::i2c::RefCellDevice;
+use protocol::{credential::Suite, firmware::Firmware, id::DeviceId, time::Monotonic};
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng as _;
+use static_cell::StaticCell;
+use wearable_core::{
+    device::{Device, HOLD, LinkWish, RecordError, Setup},
+    dsp::UnsupportedRate,
+    flash::Layout,
+    mode::Switch,
+    proximity::Label,
+    sensing::{Second, quantities},
+    uplink::ring::Limits,
+};
+
+use crate::{
+    button::Button,
+    console::{Command, Console},
+    eeprom::Eeprom,
+    i2c::Master,
+    sensors::Sensors,
+    uart::Uart,
+};
+
+/// What it says that it runs.
+const FIRMWARE: &str = concat!("vitalward-board ", env!("CARGO_PKG_VERSION"));
+
+type Bus = RefCell<Master>;
+type Board = Device<Eeprom<RefCellDevice<'static, Master>>, Label, ChaCha20Rng>;
+
+/// Two EEPROMs in pages of 1 KiB: 6 KiB for the configuration, 97 KiB for samples, 24 KiB for what is kept of the oldest.
+const LAYOUT: Layout = Layout { config: 0..0x1800, samples: 0x1800..0x19c00, thinned: 0x19c00..0x1fc00 };
+/// A sample is 0.3 KB on the line and 2 KB while it is looked at; the arena is [`memory::ARENA_BYTES`].
+const LIMITS: Limits = Limits { in_flight: 2, samples_per_batch: 2, batch_bytes: 1_024 };
+/// The gateway prefers Ascon. Suite 4 needs 56 KB of stack, more than there is: see `src/bin/suite4.rs`.
+const SUITES: [Suite; 2] = [Suite::Ascon, Suite::Wearable];
+/// How often the console tells how things stand.
+const STATUS_TICKS: u64 = 500;
+/// Between two tries after a refusal.
+const REFUSED_WAIT: Duration = Duration::from_secs(60);
+
+static BUS: StaticCell<Bus> = StaticCell::new();
+static SENSORS: StaticCell<Sensors<Master>> = StaticCell::new();
+static DEVICE: StaticCell<Board> = StaticCell::new();
+
+#[entry]
+fn main() -> ! {
+    memory::start();
+    if let Some(core) = cortex_m::Peripherals::take() {
+        clock::start(core.SYST);
+    }
+    Uart::LINK.start();
+    Uart::CONSOLE.start();
+    #[expect(unsafe_code, reason = "the link's interrupt may come from now on")]
+    // SAFETY: nothing relies on its being masked.
+    unsafe {
+        NVIC::unmask(lm3s6965::Interrupt::UART0);
+    }
+    say!("{FIRMWARE} on QEMU's lm3s6965");
+    say!("TEST ONLY: keys from a seed that everybody knows, SIMULATED signals. Not for use on people.");
+    let bus = BUS.init(RefCell::new(Master::start()));
+    match (start_sensors(bus), start_device(bus)) {
+        (Ok(sensors), Ok(device)) => run(device, sensors),
+        (Err(why), _) => panic!("{why}"),
+        (_, Err(why)) => panic!("{why}"),
+    }
+}
+
+// What is big is made by a function of its own and then kept in a static: the stack has it once, and only for so long.
+
+#[inline(never)]
+fn start_sensors(bus: &'static Bus) -> Result<&'static mut Sensors<Master>, UnsupportedRate> {
+    Ok(SENSORS.uninit().write(Sensors::new(bus)?))
+}
+
+/// Everything that this board is and its maker gave it.
+#[inline(never)]
+fn start_device(bus: &'static Bus) -> Result<&'static mut Board, Box<dyn Error>> {
+    let mut eeprom = Eeprom::new(RefCellDevice::new(bus));
+    let starts = eeprom.count_start()?;
+    let mut id = [0; 16];
+    entropy::of_maker("device").fill_bytes(&mut id);
+    let setup = Setup {
+        id: DeviceId::from_bytes(id),
+        name: "board".parse()?,
+        firmware: Firmware { name: FIRMWARE.into(), version: 1, hardware: "qemu-lm3s6965".parse()? },
+        storage_key: Secret::generate(&mut entropy::of_maker("storage key")),
+        suites: SUITES.to_vec(),
+        layout: LAYOUT,
+        limits: LIMITS,
+        switch: Switch::Working,
+        tracks: vec![],
+        update: None,
+        refused_wait: REFUSED_WAIT,
+    };
+    let now = Monotonic(clock::millis());
+    let (device, report) = Device::boot(eeprom, Label, entropy::of_start(starts), setup, now)?;
+    let device = DEVICE.uninit().write(device);
+    say!("start {starts}, device {}, state: {}", device.id(), report.mode);
+    if report.configuration_damaged {
+        say!("the configuration cannot be read: pair this device again");
+    }
+    say!("samples that wait: {}", device.uplink().waiting());
+    Ok(device)
+}
+
+fn run(device: &mut Board, sensors: &mut Sensors<Master>) -> ! {
+    let (mut button, mut console) = (Button::start(), Console::default());
+    let (mut pressed, mut used) = (None, None);
+    let (mut seen, mut slept) = (0, 0);
+    say!("memory: {}", memory::used());
+    loop {
+        while seen < clock::ticks() {
+            seen += 1;
+            let now = Monotonic(clock::millis());
+            if let Some(down) = button.poll() {
+                say!("button: {}", if down { "pressed" } else { "released" });
+                pressed = down.then_some(now + HOLD);
+                device.button(down, now);
+            }
+            if pressed.take_if(|held| now >= *held).is_some() {
+                say!("button: held; let go to pair");
+            }
+            let Some(second) = sensors.tick() else { continue };
+            keep(device, &second, now);
+            if seen % STATUS_TICKS == 0 {
+                say!("samples that wait: {}", device.uplink().waiting());
+                let second = STATUS_TICKS / u64::from(clock::TICKS_PER_SECOND);
+                say!(
+                    "busy: {} of {} cycles a second",
+                    u64::from(clock::CORE_HZ) - slept / second,
+                    clock::CORE_HZ
+                );
+                slept = 0;
+                let most = memory::used();
+                if used.replace(most) != Some(most) {
+                    say!("memory: {most}");
+                }
+            }
+        }
+        let now = Monotonic(clock::millis());
+        if let Some(command) = console.poll() {
+            obey(device, command, now);
+        }
+        let mut bytes = [0; 256];
+        let count = uart::received(&mut bytes);
+        device.handle_bytes(bytes.get(..count).unwrap_or_default(), now);
+        if device.poll_timeout().is_some_and(|due| now >= due) {
+            device.handle_timeout(now);
+        }
+        serve(device, now);
+        if count == 0 {
+            slept += clock::sleep();
+        }
+    }
+}
+
+fn keep(device: &mut Board, second: &Second, now: Monotonic) {
+    if now < device.sample_due(now) {
+        return;
+    }
+    match device.record(quantities(second), true, now) {
+        // A loss is told as an event.
+        Ok(_) | Err(RecordError::NotBound) => {}
+        Err(error) => say!("sample not kept: {error}"),
+    }
+}
+
+fn obey(device: &mut Board, command: Command, now: Monotonic) {
+    match command {
+        Command::Slide(switch) => device.slide(switch, now),
+        Command::Code(code) => device.enter_code(code, now),
+        Command::Confirm => device.confirm(now),
+        Command::Retry => device.retry(now),
+    }
+}
+
+/// Gives the device what it wants. A serial line is always there: whoever is at its other end may not be.
+fn serve(device: &mut Board, now: Monotonic) {
+    loop {
+        while let Some(bytes) = device.poll_transmit() {
+            Uart::LINK.send(&bytes);
+        }
+        while let Some(event) = device.poll_event() {
+            console::show(&event);
+        }
+        match device.poll_link(now) {
+            LinkWish::Nothing => return,
+            LinkWish::HangUp => {}
+            LinkWish::Dial => {
+                uart::forget_received();
+                device.handle_connected(now);
+            }
+        }
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    say!("\r\nboard: {info}; starting again");
+    SCB::sys_reset()
+}
