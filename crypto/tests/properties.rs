@@ -1,10 +1,10 @@
 //! What holds for every input: what is made is accepted, and what is changed anywhere is not.
-#![cfg(all(feature = "elgamal", feature = "pake"))]
+#![cfg(all(feature = "ascon", feature = "elgamal", feature = "ml-kem", feature = "pake"))]
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use vitalward_crypto::{
-    AeadKey, OpenFailed, PakeFailed, Secret, elgamal, exchange, framed, identity, pake::Pake,
+    AeadKey, OpenFailed, PakeFailed, Secret, elgamal, exchange, framed, identity, ml_kem, pake::Pake,
     purpose::TrafficKey,
 };
 
@@ -23,15 +23,29 @@ proptest! {
 
     #[test]
     fn aead_opens_what_it_sealed_and_nothing_else(
-        key: [u8; 32], nonce: [u8; 12], aad in short(), plaintext in short(), at: Index, bit in 0..8u8
+        key: [u8; 32], nonce: [u8; 16], aad in short(), plaintext in short(), at: Index, bit in 0..8u8
     ) {
-        let key = AeadKey::new(&Secret::<TrafficKey>::new(key));
-        let sealed = key.seal(&nonce, &aad, &plaintext).unwrap();
-        prop_assert_eq!(key.open(&nonce, &aad, &sealed), Ok(plaintext));
-        prop_assert_eq!(key.open(&nonce, &aad, &flip(&sealed, at, bit)), Err(OpenFailed));
-        prop_assert_eq!(key.open(&nonce, &aad, &sealed[..at.index(sealed.len())]), Err(OpenFailed));
-        prop_assert_eq!(key.open(&nonce, &[&aad, &[0][..]].concat(), &sealed), Err(OpenFailed));
-        prop_assert_eq!(key.open(&flip(&nonce, at, bit), &aad, &sealed), Err(OpenFailed));
+        let half = Secret::<TrafficKey, 16>::new(*key.first_chunk().unwrap());
+        for key in [AeadKey::new(&Secret::<TrafficKey>::new(key)), AeadKey::ascon(&half)] {
+            let nonce = &nonce[..key.only_nonce().len()];
+            let sealed = key.seal(nonce, &aad, &plaintext).unwrap();
+            prop_assert_eq!(key.open(nonce, &aad, &sealed), Ok(plaintext.clone()));
+            prop_assert_eq!(key.open(nonce, &aad, &flip(&sealed, at, bit)), Err(OpenFailed));
+            prop_assert_eq!(key.open(nonce, &aad, &sealed[..at.index(sealed.len())]), Err(OpenFailed));
+            prop_assert_eq!(key.open(nonce, &[&aad, &[0][..]].concat(), &sealed), Err(OpenFailed));
+            prop_assert_eq!(key.open(&flip(nonce, at, bit), &aad, &sealed), Err(OpenFailed));
+        }
+    }
+
+    #[test]
+    fn ml_kem_agrees_only_over_what_was_sent(a: u64, b: u64, at: Index, bit in 0..8u8) {
+        let ours = || ml_kem::Ephemeral::generate(&mut rng(a));
+        let (ciphertext, shared) = ml_kem::encapsulate(&ours().public(), &mut rng(b)).unwrap();
+        prop_assert_eq!(&ours().decapsulate(&ciphertext).unwrap(), &shared);
+        prop_assert_ne!(&ours().decapsulate(&flip(&ciphertext, at, bit)).unwrap(), &shared);
+        if let Ok((_, other)) = ml_kem::encapsulate(&flip(&ours().public(), at, bit), &mut rng(b)) {
+            prop_assert_ne!(&other, &shared);
+        }
     }
 
     #[test]

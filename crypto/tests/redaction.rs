@@ -1,5 +1,5 @@
 //! No secret shows in `Debug`, in an error or in a panic: each is formatted and searched for the secret's bytes.
-#![cfg(all(feature = "elgamal", feature = "pake"))]
+#![cfg(all(feature = "ascon", feature = "elgamal", feature = "ml-kem", feature = "pake"))]
 #![expect(clippy::unwrap_used, reason = "a test's own values")]
 
 #[path = "common/fixed.rs"]
@@ -13,7 +13,7 @@ use std::{
 
 use fixed::Fixed;
 use vitalward_crypto::{
-    AeadKey, Prk, Purpose, Secret, elgamal, exchange, identity, pake::Pake, purpose::*, verify_mac,
+    AeadKey, Prk, Purpose, Secret, elgamal, exchange, identity, ml_kem, pake::Pake, purpose::*, verify_mac,
 };
 
 /// Any three neighbours of these in the text are a leak, whether as text, hexadecimal or a list of numbers.
@@ -34,6 +34,8 @@ fn no_secret_shows_its_bytes() {
     clean(&secret::<DatabaseKey>());
     clean(&Prk::from_secret(&secret::<GroupKey>()));
     clean(&AeadKey::new(&secret::<TrafficKey>()));
+    clean(&AeadKey::ascon(&Secret::<TrafficKey, 16>::new(*BYTES.first_chunk().unwrap())));
+    clean(&ml_kem::Ephemeral::generate(&mut Fixed(&BYTES)));
     clean(&identity::SigningKey::from_secret(&secret()));
     clean(&exchange::Ephemeral::generate(&mut Fixed(&BYTES)));
     clean(&Pake::start_a(&mut Fixed(&BYTES), &BYTES, b"a", b"b").0);
@@ -47,13 +49,15 @@ fn no_error_shows_what_was_refused() {
     let signing = identity::SigningKey::from_secret(&secret());
     let signature = identity::Signature::from_bytes(&BYTES).unwrap();
     let agree = |share: &[u8]| exchange::Ephemeral::generate(&mut Fixed(&BYTES)).agree(share);
-    let errors: [Box<dyn Error>; 10] = [
+    let errors: [Box<dyn Error>; 12] = [
         Box::new(key.open(&[0; 12], b"", &BYTES).unwrap_err()),
         Box::new(key.seal_in_place(&[0; 12], b"", &mut BYTES.to_vec(), BYTES.len() + 1).unwrap_err()),
         Box::new(verify_mac(&secret::<MacKey>(), "", &[], &BYTES[..32]).unwrap_err()),
         Box::new(signing.verifying_key().verify("", &[], &signature).unwrap_err()),
         Box::new(identity::VerifyingKey::from_bytes(&BYTES).unwrap_err()),
         Box::new(agree(&BYTES).unwrap_err()),
+        Box::new(ml_kem::Ephemeral::generate(&mut Fixed(&BYTES)).decapsulate(&BYTES).unwrap_err()),
+        Box::new(ml_kem::encapsulate(&BYTES, &mut Fixed(&BYTES)).unwrap_err()),
         Box::new(elgamal::SigningKey::from_secret(&Secret::new([0xff; 32])).unwrap_err()),
         Box::new(elgamal::VerifyingKey::from_bytes(&BYTES).unwrap_err()),
         Box::new(elgamal::kem::Ephemeral::generate(&mut Fixed(&BYTES)).agree(&BYTES).unwrap_err()),

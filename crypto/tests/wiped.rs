@@ -4,7 +4,14 @@
 //!
 //! They do not see the stack and registers, where values lie for moments and a move leaves a copy; secrets in another
 //! shape (multiplied, in limbs of 51 bits, or derived, except what is named here); swap and core dumps.
-#![cfg(all(feature = "elgamal", feature = "pake", target_os = "linux", target_env = "gnu"))]
+#![cfg(all(
+    feature = "ascon",
+    feature = "elgamal",
+    feature = "ml-kem",
+    feature = "pake",
+    target_os = "linux",
+    target_env = "gnu"
+))]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's own values")]
 
 #[path = "common/fixed.rs"]
@@ -22,7 +29,7 @@ use sha2::{Digest, Sha256, Sha512};
 use vitalward_crypto::{
     AeadKey, Prk, Secret,
     elgamal::{self, kem, params},
-    exchange, framed, identity, mac,
+    exchange, framed, identity, mac, ml_kem,
     pake::Pake,
     purpose::*,
     verify_mac,
@@ -112,6 +119,34 @@ fn aead_keys_are_wiped() {
         frame[0] ^= 1;
         assert!(key.open(&[0; 12], b"aad", &frame).is_err());
     });
+}
+
+#[test]
+fn ascon_keys_are_wiped() {
+    let key = *HALF.first_chunk::<16>().unwrap();
+    wiped(&key, || {
+        let key = AeadKey::ascon(&Secret::<TrafficKey, 16>::new(key));
+        let mut frame = key.seal(&[0; 16], b"aad", b"plaintext").unwrap();
+        assert_eq!(key.open(&[0; 16], b"aad", &frame).unwrap(), b"plaintext");
+        frame[0] ^= 1;
+        assert!(key.open(&[0; 16], b"aad", &frame).is_err());
+    });
+}
+
+#[test]
+fn ml_kem_seeds_and_what_they_agree_on_are_wiped() {
+    let ours = || ml_kem::Ephemeral::generate(&mut Fixed(&SECRET));
+    let public = ours().public();
+    let encapsulate = || ml_kem::encapsulate(&public, &mut Fixed(&HALF)).unwrap();
+    let (ciphertext, shared) = encapsulate();
+    let shared = *shared.expose();
+    for secret in [&SECRET[..], &shared] {
+        wiped(secret, || {
+            drop(encapsulate());
+            assert_eq!(ours().decapsulate(&ciphertext).unwrap().expose(), &shared);
+            assert!(ours().decapsulate(&ciphertext[1..]).is_err());
+        });
+    }
 }
 
 #[test]

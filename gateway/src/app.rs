@@ -90,6 +90,7 @@ impl Gateway {
             limits: Limits::default(),
             replays: Mutex::new(ReplayCache::new(config.clock_tolerance)),
             clock_tolerance: config.clock_tolerance,
+            require_post_quantum: config.require_post_quantum,
         });
 
         tables.await?;

@@ -71,7 +71,7 @@ pub struct RunArgs {
     /// How far a client's clock may be off [default: 30s].
     #[arg(long, value_parser = parse_duration)]
     pub clock_tolerance: Option<Duration>,
-    /// Refuse patients whose TLS has no post-quantum key exchange.
+    /// Refuse patients whose TLS has no post-quantum key exchange, and wearables without suite 4.
     #[arg(long)]
     pub require_post_quantum: bool,
     /// Settings file (TOML); flags win over it.

@@ -31,7 +31,7 @@ pub struct Config {
     pub wearable_listen: SocketAddr,
     /// How far a client's clock may be off.
     pub clock_tolerance: Duration,
-    /// Whether patients without the hybrid post-quantum group are refused.
+    /// Whether patients whose TLS has no post-quantum key exchange and wearables without suite 4 are refused.
     pub require_post_quantum: bool,
 }
 

@@ -46,6 +46,9 @@ pub enum Fault {
     /// None of the peer's suites may be used by its kind of client on this channel.
     #[error("no suite offered may be used on this port")]
     PeerSuite,
+    /// The gateway takes only wearables whose recordings stay closed to a later quantum computer.
+    #[error("wearable's key exchange is not post-quantum, which this gateway requires")]
+    DeniedNotPostQuantum,
     /// The peer was silent too long.
     #[error("peer was silent for {}", Readable(*.0))]
     PeerSilent(Duration),
@@ -192,6 +195,11 @@ pub enum Refusal {
     /// The client broke the protocol.
     #[error("the gateway did not understand this program; both should have the same version")]
     Protocol,
+    /// The wearable does not offer suite 4.
+    #[error(
+        "the gateway takes only wearables with post-quantum key exchange (suite 4); update this device's firmware, or start the gateway without require_post_quantum"
+    )]
+    NotPostQuantum,
 }
 
 impl Fault {
@@ -214,6 +222,7 @@ impl Fault {
             Self::DeniedReplay | Self::DeniedUnknown | Self::DeniedKey | Self::DeniedProof => {
                 Refusal::NotPaired
             }
+            Self::DeniedNotPostQuantum => Refusal::NotPostQuantum,
             Self::DeniedToken => Refusal::Token,
             Self::DeniedCodeUnknown => Refusal::CodeUnknown,
             Self::DeniedCodeWrong { tries_left } => Refusal::CodeWrong { tries_left: *tries_left },

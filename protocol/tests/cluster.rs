@@ -9,7 +9,7 @@
     reason = "a test's helpers may stop it"
 )]
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use rand_chacha::{
     ChaCha20Rng,
@@ -207,6 +207,25 @@ fn every_rule_holds_through_random_trouble() {
         }
         ward.settle();
         assert!(ledger::len() > 0, "the ledger of nonces was watched");
+    }
+}
+
+#[test]
+fn wearables_of_all_suites_serve_in_one_ward() {
+    let mut ward = Ward::new(1_500, 1, 12);
+    let lists: BTreeSet<Vec<u8>> = ward.sim.clients[1..]
+        .iter()
+        .map(|client| client.suites.iter().map(|suite| suite.number()).collect())
+        .collect();
+    assert_eq!(lists, BTreeSet::from([vec![4, 2, 3], vec![3], vec![2]]));
+    for who in 1..=12 {
+        ward.apply(Operation::Measure(who, 5));
+        ward.apply(Operation::Cut(who));
+    }
+    ward.settle();
+    for client in &ward.sim.clients[1..] {
+        let Role::Wearable(memory) = &client.role else { unreachable!() };
+        assert!(client.is_in_session() && memory.unsent() == 0 && memory.acked.len() >= 5, "{:?}", client.id);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The bytes on the wire, pinned. `tests/golden/NN-NAME.hex` holds one frame per opcode; `tests/golden/session.json`
-//! holds whole conversations with every random draw, frame, key and hash, so that a stranger can write a client in
+//! holds whole conversations with every random draw, frame, key and hash, `suites.json` those of the wearables' suites 3 and
+//! 4, so that a stranger can write a client in
 //! another language and compare. The values are recomputed here from the frames and the draws alone, by the formulas of
 //! `docs/protocol.md`, and not taken from the code under test.
 //!
@@ -633,7 +634,7 @@ fn resume_scene(
     kind: ClientKind,
     ticket_key: &[u8; 32],
     (sent, client, gateway): (Vec<Sent>, Vec<Vec<u8>>, Vec<Vec<u8>>),
-) -> Scene {
+) -> (Scene, Keys) {
     let [resume, reply] = &sent[..] else { panic!("a resumption has two frames") };
     let (number, exporter) = binding(kind);
     let mut scene = Scene::default();
@@ -653,8 +654,8 @@ fn resume_scene(
     let shared = own.agree(&clear[32..64]).unwrap();
     scene.value("shared secret", shared.expose());
     let prk = Prk::extract(&th, &[ticket_key, shared.expose(), &exporter]);
-    session_keys(&mut scene, &prk, &th);
-    scene
+    let keys = session_keys(&mut scene, &prk, &th);
+    (scene, keys)
 }
 
 // --- Playing it all ---
@@ -880,7 +881,7 @@ fn play() -> Recording {
     };
     let gateway = GatewayEndpoint::new(kind, channel_of(kind), studio.now);
     let resumed = studio.log_in(&identity, gateway, &[suite], Some((ticket, record)));
-    let mut scene = resume_scene(kind, &keys.resume, studio.take());
+    let (mut scene, _) = resume_scene(kind, &keys.resume, studio.take());
     assert_eq!(
         scene.0.iter().find(|e| e["name"] == "session id").unwrap()["hex"],
         hex::encode(resumed.id.as_bytes())
@@ -890,6 +891,55 @@ fn play() -> Recording {
 
     seen.insert(Opcode::Error as u8, (error_frame(Fault::DeniedCodeWrong { tries_left: 2 }), None));
     Recording { json: json!({ "protocol": VERSION, "now_ms": START.wall.0, "scenes": scenes }), frames: seen }
+}
+
+/// A wearable's login, a record, a key update and a resumption under one suite.
+fn play_suite(suite: Suite, offered: &[Suite]) -> Vec<Value> {
+    let number = suite.number();
+    let mut scenes = Vec::new();
+    let mut add = |title: &str, scene: Scene| {
+        scenes.push(json!({ "scene": title, "suite": number, "entries": scene.0 }))
+    };
+    let kind = ClientKind::Wearable;
+    let mut studio = Studio::new(u64::from(number));
+    let identity = Arc::new(ClientIdentity { id: id_of(kind), login: client_login(kind), receipts: None });
+    studio.pinned =
+        Some(PinnedClient { id: identity.id.clone(), login: identity.login.verifying_key(), receipts: None });
+    let gateway = GatewayEndpoint::new(kind, channel_of(kind), studio.now);
+    let mut session = studio.log_in(&identity, gateway, offered, None);
+    let (scene, keys, mut from_client, mut from_gateway) = login_scene(suite, studio.take());
+    assert_eq!((session.id.as_bytes(), session.resume.expose()), (&keys.session, &keys.resume));
+    add("login", scene);
+
+    let token = [0x42; 16];
+    studio.gateway_says(&mut session, &FromGateway::Token(token, studio.now.wall + TOKEN_LIFETIME));
+    studio.client_says(&mut session, &FromClient::Vitals(&batch(1..=1)));
+    studio.gateway_says(&mut session, &FromGateway::VitalsAck(Seq(1)));
+    studio.now = later(studio.now, Duration::from_secs(3_600));
+    studio.client_says(&mut session, &FromClient::Heartbeat);
+    let mut scene = Scene::default();
+    let sent = studio.take().0;
+    records(&mut scene, &sent, &mut from_client, &mut from_gateway, &mut Frames::new());
+    add("session", scene);
+
+    let ticket = Ticket { token, suite, key: Secret::new(keys.resume) };
+    let record = ResumeRecord {
+        client: identity.id.clone(),
+        suite,
+        key_id: session.key,
+        key: Secret::new(keys.resume),
+    };
+    let gateway = GatewayEndpoint::new(kind, channel_of(kind), studio.now);
+    let mut resumed = studio.log_in(&identity, gateway, offered, Some((ticket, record)));
+    let (mut scene, keys) = resume_scene(kind, &keys.resume, studio.take());
+    assert_eq!(resumed.id.as_bytes(), &keys.session);
+    studio.client_says(&mut resumed, &FromClient::Heartbeat);
+    let mut from_client = Records::new(Sealing::of(suite), keys.c2g, keys.session);
+    let mut from_gateway = Records::new(Sealing::of(suite), keys.g2c, keys.session);
+    let sent = studio.take().0;
+    records(&mut scene, &sent, &mut from_client, &mut from_gateway, &mut Frames::new());
+    add("resumption, and a heartbeat", scene);
+    scenes
 }
 
 fn proof_frame(scene: &Scene) -> (Vec<u8>, Option<Vec<u8>>) {
@@ -941,6 +991,14 @@ fn the_session_vectors_are_these_bytes() {
 }
 
 #[test]
+fn the_vectors_of_suites_3_and_4_are_these_bytes() {
+    let hybrid = [Suite::Hybrid, Suite::Wearable, Suite::Ascon];
+    let scenes = [play_suite(Suite::Ascon, &[Suite::Ascon]), play_suite(Suite::Hybrid, &hybrid)].concat();
+    let json = json!({ "protocol": VERSION, "now_ms": START.wall.0, "scenes": scenes });
+    matches_golden("suites.json", &(serde_json::to_string_pretty(&json).unwrap() + "\n"));
+}
+
+#[test]
 fn every_opcode_has_a_golden_frame() {
     let recording = play();
     for opcode in Opcode::ALL {
@@ -973,6 +1031,7 @@ fn every_refusal_and_farewell_keeps_its_number() {
         (Fault::DeniedBusy, "0a"),
         (Fault::LocalStorage, "0b"),
         (Fault::PeerLimit("x"), "0c"),
+        (Fault::DeniedNotPostQuantum, "0d"),
     ];
     for (fault, body) in refusals {
         assert_eq!(hex::encode(&error_frame(fault.clone())[HEADER_LEN..]), body, "{fault:?}");

@@ -98,10 +98,23 @@ pub(super) fn wearables(wearables: &[WearableView]) -> String {
             state.into(),
             wearable.since.clone().unwrap_or_else(|| "never".into()),
             battery,
-            if wearable.post_quantum { "yes".into() } else { "no".into() },
+            wearable.suite.map_or_else(|| "-".into(), |suite| suite.to_string()),
+            match wearable.post_quantum {
+                Some(true) => "yes".into(),
+                Some(false) => "NO".into(),
+                None => "-".into(),
+            },
         ]
     });
-    table(["NAME", "UUID", "PATIENT", "STATE", "SINCE (UTC)", "BATTERY", "POST-QUANTUM"], rows)
+    let table =
+        table(["NAME", "UUID", "PATIENT", "STATE", "SINCE (UTC)", "BATTERY", "SUITE", "POST-QUANTUM"], rows);
+    if wearables.iter().any(|wearable| wearable.post_quantum == Some(false)) {
+        format!(
+            "{table}\nNO: whoever records this link can read it with a later quantum computer; suite 4 prevents it"
+        )
+    } else {
+        table
+    }
 }
 
 pub(super) fn alerts(alerts: &[AlertReport]) -> String {

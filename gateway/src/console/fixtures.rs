@@ -93,7 +93,8 @@ pub(super) fn wearable(patient: &str) -> WearableView {
         upload_ms: Some(1_000),
         battery: Some(87),
         firmware: None,
-        post_quantum: false,
+        suite: Some(4),
+        post_quantum: Some(true),
     }
 }
 

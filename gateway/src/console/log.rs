@@ -42,8 +42,7 @@ pub(super) fn entry(event: &WardEvent, now: Now) -> Option<Entry> {
         WardEvent::Vitals { .. } | WardEvent::Listening { .. } => return None,
         WardEvent::Session { kind, client, patient, resumed, post_quantum, .. } => {
             let how = if *resumed { "is back, session resumed" } else { "logged in" };
-            // Only a patient's TLS can have it yet.
-            let quantum = if kind == "patient" && !post_quantum { " (NOT post-quantum)" } else { "" };
+            let quantum = if *post_quantum { "" } else { " (NOT post-quantum)" };
             (Tone::Good, format!("{} {how}{quantum}", who(kind, client, patient)))
         }
         WardEvent::Refused { source, client, reason } => {

@@ -11,7 +11,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use host::entropy::system_rng;
 use protocol::{
-    credential::{ClientKind, LoginVerifyingKey},
+    credential::{ClientKind, LoginVerifyingKey, Suite},
     endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
     error::Fault,
     handshake::{Channel, Established},
@@ -45,9 +45,16 @@ pub struct Context {
     pub replays: Mutex<ReplayCache>,
     /// How far a client's clock may be off.
     pub clock_tolerance: Duration,
+    /// Whether wearables without suite 4 are refused. For patients the TLS configuration sees to it.
+    pub require_post_quantum: bool,
 }
 
 impl Context {
+    /// Whether a wearable may have a session of this suite.
+    const fn takes(&self, suite: Suite) -> bool {
+        !self.require_post_quantum || matches!(suite.kind(), ClientKind::Patient) || suite.is_post_quantum()
+    }
+
     fn replays(&self) -> MutexGuard<'_, ReplayCache> {
         self.replays.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -278,6 +285,7 @@ impl Connection {
         let context = Arc::clone(&self.context);
         let ward = &context.ward;
         match work {
+            Work::Login(login) if !context.takes(login.suite()) => return Err(Fault::DeniedNotPostQuantum),
             Work::Login(login) => {
                 if context.replays().contains(&login.fingerprint()) {
                     return Err(Fault::DeniedReplay);
@@ -320,6 +328,10 @@ impl Connection {
                 let record = ward.token(hash).await?;
                 let verified = resumption.verify(record, context.clock_tolerance, ward.now())?;
                 self.claimed = Some(verified.client().clone());
+                // Its full login will be told why.
+                if !context.takes(verified.suite()) {
+                    return Err(Fault::DeniedToken);
+                }
                 ward.consume_token(hash).await?;
                 let (established, frame) = verified.answer(ward.now(), &mut system_rng())?;
                 self.admit(established, frame).await?;

@@ -5,4 +5,6 @@
 pub mod connection;
 pub mod limits;
 pub mod listener;
+#[cfg(test)]
+mod tests;
 pub mod tls;

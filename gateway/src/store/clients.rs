@@ -3,7 +3,7 @@
 
 use crypto::identity::VerifyingKey;
 use protocol::{
-    credential::{LoginVerifyingKey, PinnedClient},
+    credential::{LoginVerifyingKey, PinnedClient, Suite},
     id::{ClientId, KeyId, PatientId, WearableName},
     pairing::code::Selector,
     time::UnixMillis,
@@ -11,7 +11,7 @@ use protocol::{
 use rusqlite::{Row, params};
 
 use super::{
-    column::{Millis, Text, client_id, damaged, optional_time, text, time},
+    column::{Millis, Text, client_id, damaged, optional_time, suite, text, time},
     error::StoreError,
     ledger::{Ledger, View},
 };
@@ -45,6 +45,8 @@ pub struct EnrolledClient {
     pub paired_at: UnixMillis,
     /// When it was last connected.
     pub last_seen: Option<UnixMillis>,
+    /// The suite of its last session.
+    pub suite: Option<Suite>,
     /// Whether it may log in.
     pub standing: Standing,
 }
@@ -209,15 +211,15 @@ impl Ledger<'_> {
         if pending + active == 0 { Err(StoreError::UnknownClient) } else { Ok(()) }
     }
 
-    /// Notes that a client is connected now.
+    /// Notes that a client is connected now; `suite` at the beginning of a session.
     ///
     /// # Errors
     /// [`StoreError::UnknownClient`] if it is not active.
-    pub fn seen(&self, id: &ClientId, now: UnixMillis) -> Result<(), StoreError> {
+    pub fn seen(&self, id: &ClientId, suite: Option<Suite>, now: UnixMillis) -> Result<(), StoreError> {
         let noted = self.execute(
-            "UPDATE bindings SET last_seen = ?4
+            "UPDATE bindings SET last_seen = ?4, suite = coalesce(?5, suite)
              WHERE doctor = ?1 AND kind = ?2 AND client = ?3 AND state = 'active'",
-            params![Text(self.doctor), Text(id.kind()), Text(id), Millis(now)],
+            params![Text(self.doctor), Text(id.kind()), Text(id), Millis(now), suite.map(Suite::number)],
         )?;
         if noted == 0 { Err(StoreError::UnknownClient) } else { Ok(()) }
     }
@@ -233,6 +235,7 @@ fn enrolled_client(row: &Row<'_>) -> rusqlite::Result<EnrolledClient> {
         patient: text(row, "patient")?,
         paired_at: time(row, "paired_at")?,
         last_seen: optional_time(row, "last_seen")?,
+        suite: row.get::<_, Option<_>>("suite")?.map(suite).transpose()?,
         standing: match row.get_ref("state")?.as_str()? {
             "pending" => Standing::Pending,
             "active" => Standing::Active,

@@ -2,7 +2,11 @@
 
 use std::{error::Error, fmt::Display, str::FromStr};
 
-use protocol::{credential::ClientKind, id::ClientId, time::UnixMillis};
+use protocol::{
+    credential::{ClientKind, Suite},
+    id::ClientId,
+    time::UnixMillis,
+};
 use rusqlite::{
     Row, ToSql,
     types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
@@ -75,6 +79,11 @@ pub(super) fn kind(row: &Row<'_>) -> rusqlite::Result<ClientKind> {
         "patient" => Ok(ClientKind::Patient),
         _ => Ok(ClientKind::Wearable),
     }
+}
+
+/// The suite of a number.
+pub(super) fn suite(number: u8) -> rusqlite::Result<Suite> {
+    Ok(Suite::from_number(number).ok_or(FromSqlError::InvalidType)?)
 }
 
 /// A client's id, of the columns `kind` and `client`.

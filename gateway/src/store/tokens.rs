@@ -7,10 +7,10 @@ use protocol::{
     id::{ClientId, KeyId},
     time::UnixMillis,
 };
-use rusqlite::{params, types::FromSqlError};
+use rusqlite::params;
 
 use super::{
-    column::{Millis, Text, client_id, text, time},
+    column::{Millis, Text, client_id, suite, text, time},
     error::StoreError,
     ledger::{Ledger, View},
 };
@@ -42,7 +42,7 @@ impl View<'_> {
             |row| {
                 Ok(TokenRecord {
                     client: client_id(row)?,
-                    suite: Suite::from_number(row.get("suite")?).ok_or(FromSqlError::InvalidType)?,
+                    suite: suite(row.get("suite")?)?,
                     key_id: text(row, "key_id")?,
                     psk: Secret::new(row.get("psk")?),
                     expires: time(row, "expires")?,

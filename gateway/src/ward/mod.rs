@@ -288,6 +288,8 @@ impl Ward {
         post_quantum: bool,
     ) -> Result<(Admitted, Welcome), Fault> {
         let Established { client, session, suite, wrap, resume, key, resumed, .. } = established;
+        // A patient's session has it from TLS, a wearable's from its own key exchange.
+        let post_quantum = post_quantum || suite.is_post_quantum();
         let now = self.now();
         let mut token = [0; 16];
         system_rng().fill_bytes(&mut token);
@@ -373,7 +375,7 @@ impl Ward {
             // It may have been replaced or revoked while its proof was being checked.
             let enrolled = ledger.client(&id)?.filter(|client| client.key_id == key);
             let enrolled = enrolled.ok_or(StoreError::UnknownClient)?;
-            ledger.seen(&id, now)?;
+            ledger.seen(&id, Some(suite), now)?;
             let expires = now + TOKEN_LIFETIME;
             // One token at a time: a RESUME that somebody held back must not displace a newer session.
             ledger.delete_tokens(&id)?;
@@ -425,7 +427,7 @@ impl Ward {
             if ends_resumption {
                 ledger.delete_tokens(&id)?;
             }
-            match ledger.seen(&id, now.wall) {
+            match ledger.seen(&id, None, now.wall) {
                 Ok(()) | Err(StoreError::UnknownClient) => {}
                 Err(error) => return Err(error),
             }
@@ -580,4 +582,4 @@ fn elapsed_ms(now: Monotonic, since: Monotonic) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

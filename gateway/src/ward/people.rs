@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use host::entropy::system_rng;
 use protocol::{
-    credential::ClientKind,
+    credential::{ClientKind, Suite},
     id::{ClientId, PatientId},
     message::Farewell,
     pairing::code::{PairingCode, Selector},
@@ -278,7 +278,8 @@ impl Ward {
                 upload_ms: told.map(|status| status.cadence.upload_ms),
                 battery: told.and_then(|status| status.battery).map(|battery| battery.percent),
                 firmware: told.map(|status| status.firmware.name.clone()),
-                post_quantum: false,
+                suite: client.suite.map(Suite::number),
+                post_quantum: client.suite.map(Suite::is_post_quantum),
             }
         };
         Ok(clients.into_iter().map(view).collect())

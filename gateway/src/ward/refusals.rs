@@ -70,6 +70,7 @@ const fn is_a_claim(fault: &Fault) -> bool {
             | Fault::PeerLimit(_)
             | Fault::PeerVersion(_)
             | Fault::PeerSuite
+            | Fault::DeniedNotPostQuantum
             | Fault::PeerSlow
             | Fault::DeniedOtherGateway
             | Fault::DeniedBusy

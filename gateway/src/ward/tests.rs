@@ -14,7 +14,7 @@ use crate::net::tls::new_identity;
 
 const DEVICE: ClientId = ClientId::Wearable(DeviceId::from_bytes([7; 16]));
 
-fn ward(folder: &Path) -> Arc<Ward> {
+pub(crate) fn ward(folder: &Path) -> Arc<Ward> {
     let doctor = "D001".parse().unwrap();
     let store = Store::open(&folder.join("ward.db"), &Secret::new([1; 32]), &doctor).unwrap();
     let identity = new_identity(&doctor).unwrap();
@@ -22,7 +22,7 @@ fn ward(folder: &Path) -> Arc<Ward> {
 }
 
 /// Pairs the device with a new key, as far as its first login.
-async fn pair(ward: &Ward, code: &str) -> ClientIdentity {
+pub(crate) async fn pair(ward: &Ward, code: &str) -> ClientIdentity {
     let login = LoginKey::generate(ClientKind::Wearable, &mut system_rng()).unwrap();
     let pinned = PinnedClient { id: DEVICE, login: login.verifying_key(), receipts: None };
     let now = ward.now().wall;

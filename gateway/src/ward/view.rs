@@ -54,8 +54,10 @@ pub struct WearableView {
     pub battery: Option<u8>,
     /// Firmware, if it told.
     pub firmware: Option<String>,
-    /// Whether its traffic stays closed to a later quantum computer.
-    pub post_quantum: bool,
+    /// The suite of its session, or of its last one.
+    pub suite: Option<u8>,
+    /// Whether what is recorded of it stays closed to a later quantum computer; absent before its first session.
+    pub post_quantum: Option<bool>,
 }
 
 /// How far an alert has come.

@@ -150,7 +150,7 @@ async fn a_paired_patient_is_replaced_only_on_purpose() {
     let store = folder.open();
     let (old, new) = (client(p001(), 1), client(p001(), 2));
     enrol(&store, &old, &patient("P001")).await;
-    store.write(|ledger| ledger.seen(&p001(), after(3))).await.unwrap();
+    store.write(|ledger| ledger.seen(&p001(), None, after(3))).await.unwrap();
     give_token(&store, &old, 1, after(60)).await;
     let refused = create(&store, patient_offer("QQQ-DEF-GH2")).await;
     assert_eq!(refused, Err(StoreError::AlreadyPaired { since: NOW, last_seen: Some(after(3)) }));
@@ -189,9 +189,10 @@ async fn a_revoked_client_is_out_with_its_tokens_and_may_pair_again() {
     assert_eq!(store.read(|view| view.token(&[1; 32], NOW)).await.unwrap(), None);
     let listed = store.read(|view| view.clients()).await.unwrap();
     assert_eq!(listed[0].standing, Standing::Revoked(after(1)));
-    for again in
-        [store.write(|ledger| ledger.revoke(&p001(), NOW)).await, store.write(|l| l.seen(&p001(), NOW)).await]
-    {
+    for again in [
+        store.write(|ledger| ledger.revoke(&p001(), NOW)).await,
+        store.write(|l| l.seen(&p001(), None, NOW)).await,
+    ] {
         assert_eq!(again, Err(StoreError::UnknownClient));
     }
     enrol(&store, &new, &patient("P001")).await;

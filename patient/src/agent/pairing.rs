@@ -186,9 +186,11 @@ impl Agent {
     fn refused(&self, refused: &Refusal) -> Result<Failed, Halt> {
         let said = wording::refusal(refused, self.config.id.as_ref());
         match refused {
-            Refusal::Version { .. } | Refusal::Suite | Refusal::Protocol | Refusal::OtherGateway => {
-                Err(AgentError::Protocol(said).into())
-            }
+            Refusal::Version { .. }
+            | Refusal::Suite
+            | Refusal::NotPostQuantum
+            | Refusal::Protocol
+            | Refusal::OtherGateway => Err(AgentError::Protocol(said).into()),
             Refusal::Busy | Refusal::Storage | Refusal::Clock { .. } | Refusal::Token => {
                 Ok(Failed::Again(said))
             }

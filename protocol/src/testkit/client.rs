@@ -147,7 +147,12 @@ impl SimClient {
             boot: BootId(rng.next_u64()),
             previous: [0; 32],
         };
-        Self::new(ClientId::Wearable(DeviceId::from_random(bytes)), Role::Wearable(memory))
+        // Devices of all sorts: new ones, one without AES in hardware, one from before there were others.
+        let suites: [&[Suite]; 3] =
+            [&[Suite::Hybrid, Suite::Wearable, Suite::Ascon], &[Suite::Ascon], &[Suite::Wearable]];
+        let suites = suites[usize::from(bytes[0]) % suites.len()].to_vec();
+        let client = Self::new(ClientId::Wearable(DeviceId::from_random(bytes)), Role::Wearable(memory));
+        Self { suites, ..client }
     }
 
     /// Whether it is in session.
@@ -283,8 +288,9 @@ impl SimClient {
     }
 
     fn handle_event(&mut self, event: Event, time: u64, rng: &mut ChaCha20Rng) {
-        if let Event::Established { session, resumed, .. } = &event {
+        if let Event::Established { session, suite, resumed, .. } = &event {
             self.session = Some(*session);
+            assert_eq!(*suite, self.suites[0], "the best or the first of those offered");
             let (full, by_token) = self.logins;
             self.logins = if *resumed { (full, by_token + 1) } else { (full + 1, by_token) };
         }

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""A stranger's reading of docs/protocol.md: opens and verifies everything in session.json without any Vitalward code.
+"""A stranger's reading of docs/protocol.md: opens and verifies everything in session.json and suites.json without any
+Vitalward code.
 
-Needs Python 3.8+ and the package `cryptography`. SPAKE2 itself is not repeated here; its key is taken from the vectors.
+Needs Python 3.8+ and the package `cryptography`; suite 4 needs its version 46 or later for ML-KEM. Ascon-AEAD128 is written
+out below from NIST SP 800-232. SPAKE2 itself is not repeated here; its key is taken from the vectors.
 """
 
 import hashlib
@@ -11,12 +13,15 @@ import re
 import struct
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import mlkem
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 HERE = Path(__file__).resolve().parent
 SCENES = {s["scene"]: s["entries"] for s in json.loads((HERE / "session.json").read_text())["scenes"]}
+SUITES = json.loads((HERE / "suites.json").read_text())["scenes"]
+SCENES.update({f"{s['scene']} {s['suite']}": s["entries"] for s in SUITES})
 ZERO_NONCE = bytes(12)
 TLS, PLAIN = (1, b"\xe7" * 32), (0, bytes(32))
 
@@ -49,6 +54,70 @@ def expand(prk, label, *parts, length=32):
 
 def opened(key, nonce, aad, sealed):
     return AESGCM(key).decrypt(nonce, sealed, aad)
+
+
+def suite_opened(suite, key, nonce, aad, sealed):
+    """`key` and `nonce` may be longer than the suite wants: the first bytes of an expansion are the shorter expansion."""
+    if suite == 3:
+        return ascon_opened(key[:16], nonce[:16], aad, sealed)
+    return opened(key, nonce[:12], aad, sealed)
+
+
+# --- Ascon-AEAD128 (NIST SP 800-232) ---
+
+MASK = (1 << 64) - 1
+
+
+def rotated(word, by):
+    return (word >> by | word << 64 - by) & MASK
+
+
+def permuted(state, rounds):
+    a, b, c, d, e = state
+    for n in range(12 - rounds, 12):
+        c ^= (15 - n) << 4 | n
+        a, c, e = a ^ e, c ^ b, e ^ d
+        a, b, c, d, e = a ^ ~b & c, b ^ ~c & d, c ^ ~d & e, d ^ ~e & a, e ^ ~a & b
+        b, d, a, c = b ^ a, d ^ c, a ^ e, ~c & MASK
+        a ^= rotated(a, 19) ^ rotated(a, 28)
+        b ^= rotated(b, 61) ^ rotated(b, 39)
+        c ^= rotated(c, 1) ^ rotated(c, 6)
+        d ^= rotated(d, 10) ^ rotated(d, 17)
+        e ^= rotated(e, 7) ^ rotated(e, 41)
+    return [a, b, c, d, e]
+
+
+def words(data):
+    return [int.from_bytes(data[at:at + 8], "little") for at in range(0, len(data), 8)]
+
+
+def padded(data):
+    return data + b"\x01" + bytes(15 - len(data) % 16)
+
+
+def ascon_opened(key, nonce, aad, sealed):
+    k, body, tag = words(key), sealed[:-16], sealed[-16:]
+    state = permuted([0x00001000808C0001, *k, *words(nonce)], 12)
+    state[3], state[4] = state[3] ^ k[0], state[4] ^ k[1]
+    blocks = words(padded(aad)) if aad else []
+    for at in range(0, len(blocks), 2):
+        state = permuted([state[0] ^ blocks[at], state[1] ^ blocks[at + 1], *state[2:]], 8)
+    state[4] ^= 1 << 63
+    text = b""
+    whole = len(body) // 16 * 16
+    for at in range(0, whole, 16):
+        block = words(body[at:at + 16])
+        text += b"".join((s ^ c).to_bytes(8, "little") for s, c in zip(state, block))
+        state = permuted([*block, *state[2:]], 8)
+    stream = b"".join(s.to_bytes(8, "little") for s in state[:2])
+    last = bytes(s ^ c for s, c in zip(stream, body[whole:]))
+    text += last
+    mixed = words(padded(last))
+    state = [state[0] ^ mixed[0], state[1] ^ mixed[1], state[2] ^ k[0], state[3] ^ k[1], state[4]]
+    state = permuted(state, 12)
+    expected = b"".join((s ^ w).to_bytes(8, "little") for s, w in zip(state[3:], k))
+    assert hmac.compare_digest(expected, tag), "Ascon's tag"
+    return text
 
 
 def varint(data):
@@ -106,7 +175,7 @@ def key_id(suite, public):
 
 
 def verify(suite, public, label, parts, signature):
-    if suite == 2:
+    if suite != 1:
         return Ed25519PublicKey.from_public_bytes(public).verify(signature, framed(label, *parts))
     r, s = int.from_bytes(signature[:384], "big"), int.from_bytes(signature[384:], "big")
     y = int.from_bytes(public, "big")
@@ -150,18 +219,24 @@ def session_keys(scene, prk, th):
 class Direction:
     """The records of one direction."""
 
-    def __init__(self, secret, session):
-        self.secret, self.session, self.sequence = secret, session, 0
+    def __init__(self, suite, secret, session):
+        self.suite, self.secret, self.session, self.sequence = suite, secret, session, 0
 
     def open(self, frame):
-        iv = expand(self.secret, "record iv", length=12)
-        nonce = bytes(a ^ b for a, b in zip(iv, bytes(4) + struct.pack(">Q", self.sequence)))
+        iv = expand(self.secret, "record iv", length=16 if self.suite == 3 else 12)
+        counted = struct.pack(">Q", self.sequence).rjust(len(iv), b"\0")
+        nonce = bytes(a ^ b for a, b in zip(iv, counted))
         aad = b"\x01" + frame[4:5] + frame[:4] + self.session
-        text = opened(expand(self.secret, "record key"), nonce, aad, frame[5:])
+        text = suite_opened(self.suite, expand(self.secret, "record key"), nonce, aad, frame[5:])
         self.sequence += 1
         if frame[4] == 11:
             self.secret, self.sequence = expand(self.secret, "key update"), 0
         return text
+
+
+def directions(suite, keys):
+    labels = (("client", "c2g"), ("gateway", "g2c"))
+    return {who: Direction(suite, keys[label], keys["session id"]) for who, label in labels}
 
 
 def check_login(scene, suite, channel, gateway_id, gateway_key, client_key):
@@ -174,14 +249,21 @@ def check_login(scene, suite, channel, gateway_id, gateway_key, client_key):
     if suite == 1:
         exponent = int.from_bytes(own, "big") | 1 << 319
         shared = pow(int.from_bytes(share, "big"), exponent, FFDHE).to_bytes(384, "big")
+        secrets = [shared]
     else:
-        shared = X25519PrivateKey.from_private_bytes(own).exchange(X25519PublicKey.from_public_bytes(share))
-    hint = mac(key_id(suite, gateway_key), "gateway hint", value(scene, "random client 2"))[:8]
+        point = X25519PublicKey.from_public_bytes(share[:32])
+        secrets = [X25519PrivateKey.from_private_bytes(own).exchange(point)]
+    if suite == 4:
+        decapsulator = mlkem.MLKEM768PrivateKey.from_seed_bytes(value(scene, "random client 2"))
+        assert decapsulator.public_key().public_bytes_raw() in hello
+        secrets.append(decapsulator.decapsulate(share[32:]))
+    nonce = value(scene, "random client 3" if suite == 4 else "random client 2")
+    hint = mac(key_id(suite, gateway_key), "gateway hint", nonce)[:8]
     assert hello.endswith(hint + b"\x00")
 
     th1 = sha("th1", bytes([suite]), bytes([number]), hello, reply[: -len(sealed)])
-    prk1 = extract(th1, shared, exporter)
-    said = opened(expand(prk1, "hs g2c", th1), ZERO_NONCE, th1, sealed)
+    prk1 = extract(th1, *secrets, exporter)
+    said = suite_opened(suite, expand(prk1, "hs g2c", th1), bytes(16), th1, sealed)
     named = [th1, gateway_id, key_id(suite, gateway_key)]
     signature, tag = sized(said[32:])
     assert said[:32] == named[1] + named[2]
@@ -189,7 +271,7 @@ def check_login(scene, suite, channel, gateway_id, gateway_key, client_key):
     assert tag == mac(expand(prk1, "mac g", th1), "login mac gateway", *named)
 
     th2 = sha("th2", th1, sealed)
-    said = opened(expand(prk1, "hs c2g", th1), ZERO_NONCE, th2, proof)
+    said = suite_opened(suite, expand(prk1, "hs c2g", th1), bytes(16), th2, proof)
     end = 6 if suite == 1 else 17
     named = [th2, said[:end], key_id(suite, client_key), gateway_id]
     signature, tag = sized(said[end + 16:])
@@ -199,7 +281,7 @@ def check_login(scene, suite, channel, gateway_id, gateway_key, client_key):
 
     th3 = sha("th3", th2, proof)
     keys = session_keys(scene, extract(th3, prk1), th3)
-    records = {who: Direction(keys[label], keys["session id"]) for who, label in (("client", "c2g"), ("gateway", "g2c"))}
+    records = directions(suite, keys)
     assert records["gateway"].open(confirmation) == mac(keys["confirm g"], "confirm g", th3)
     return keys, records
 
@@ -328,15 +410,18 @@ def check_wearable_session(scene, records):
             ]]
 
 
-def check_resumption(scene, psk, channel):
-    resume, reply = (data[5:] for _, _, data in frames(scene))
+def check_resumption(scene, suite, psk, channel):
+    resume, reply, *later = (data for _, _, data in frames(scene))
+    resume, reply = resume[5:], reply[5:]
     number, exporter = channel
     assert resume[-32:] == mac(psk, "resume c", resume[:-32], exporter)
     th = sha("resume th", bytes([number]), resume, reply[:-32])
     assert reply[-32:] == mac(psk, "resume g", th)
     own = X25519PrivateKey.from_private_bytes(value(scene, "random client 1"))
     shared = own.exchange(X25519PublicKey.from_public_bytes(reply[32:64]))
-    session_keys(scene, extract(th, psk, shared, exporter), th)
+    records = directions(suite, session_keys(scene, extract(th, psk, shared, exporter), th))
+    for frame in later:
+        records["client"].open(frame)
 
 
 def main():
@@ -355,7 +440,13 @@ def main():
     check_pairing("wearable pairing", 2, PLAIN, wearables, alert_key)
     keys, records = check_login("wearable login", 2, PLAIN, gateway_id, wearables, key("wearable's key"))
     check_wearable_session(talks["wearable session"], records)
-    check_resumption("wearable resumption", keys["resume"], PLAIN)
+    check_resumption("wearable resumption", 2, keys["resume"], PLAIN)
+
+    for suite in (3, 4):
+        login, session, resumption = (f"{s['scene']} {suite}" for s in SUITES if s["suite"] == suite)
+        keys, records = check_login(login, suite, PLAIN, gateway_id, wearables, key("wearable's key"))
+        check_wearable_session(session, records)
+        check_resumption(resumption, suite, keys["resume"], PLAIN)
     print("all frames opened, all signatures verified, all keys agree")
 
 

@@ -90,6 +90,7 @@ fn the_main_job_a_newcomer_sees_vitals_arrive_and_a_broadcast_come_back_with_rec
     let wearables = ward.ask(&["wearables"]);
     let found = [&wearables[0]["name"], &wearables[0]["patient"], &wearables[0]["connected"]];
     assert_eq!(found, [&json!("W1"), &json!("P001"), &json!(true)]);
+    assert_eq!([&wearables[0]["suite"], &wearables[0]["post_quantum"]], [&json!(4), &json!(true)]);
 
     let status = ward.ask(&["status"]);
     let wanted = json!({
