@@ -1,60 +1,93 @@
-//! The wearable's store and forward, by operations: nothing is lost unseen, nothing is sent in another order or shape.
+//! The wearable's store and forward, by operations: nothing is lost unseen, nothing is sent in another order, no number is
+//! used twice, whatever power and the flash's cells do.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use arbitrary::{Arbitrary, Unstructured};
 use protocol::{
     id::{BootId, Seq},
-    vitals::{MAX_SAMPLES, Sample, SampleTime, VitalsBatch},
+    reading::Reason,
+    vitals::{KnownQuantity, Sample, SampleTime},
 };
-use wearable_core::uplink::{Entry, MAX_IN_FLIGHT, Uplink};
+use wearable_core::{
+    flash::{
+        Layout,
+        ram::{Cut, RamFlash},
+    },
+    uplink::ring::{Acknowledgement, Limits, StoreError, Uplink},
+};
 
 const MAX_OPERATIONS: usize = 256;
+/// Small enough that both queues fill.
+const LAYOUT: Layout = Layout { config: 0..512, samples: 512..2304, thinned: 2304..3328 };
+const PAGES: usize = 13;
 
-/// What happens to a device. `Damage` is an entry that no device of ours writes.
+/// What happens to a device.
 #[derive(Debug, Arbitrary)]
 enum Operation {
-    Take { skip: u8 },
+    Take {
+        reason: Option<u8>,
+    },
     TakeMany(u8),
-    Form,
     Send,
     Acknowledge(u8),
     AcknowledgeAny(u64),
     Reconnect,
     Restart,
-    Damage(Damage),
-}
-
-#[derive(Debug, Arbitrary)]
-enum Damage {
-    Base { acknowledged: u64, formed: u64 },
-    Taken(u64),
-    Formed(u16),
-    Acknowledged(u64),
-    Dropped(u16),
+    /// Power fails so many writes later, and so much of that write is done.
+    Cut {
+        after: u8,
+        done: Option<u8>,
+    },
+    Flip {
+        address: u16,
+        bits: u8,
+    },
+    Erase,
+    BeginChain,
 }
 
 struct Device {
+    flash: RamFlash<256>,
     uplink: Uplink,
-    capacity: usize,
-    /// Taken and not yet acknowledged or reported as lost.
-    owed: BTreeSet<u64>,
+    limits: Limits,
+    /// Taken, neither acknowledged nor reported as lost: by number, when.
+    owed: BTreeMap<u64, u64>,
+    /// What is known to have been under which number.
+    used: BTreeMap<u64, u64>,
     sent: Vec<Seq>,
-    /// Whether only what was planned was applied.
-    sound: bool,
+    /// The last number sent on this connection.
+    last: Seq,
+    now: u64,
+    /// Losses that a power cut left unreported.
+    untold: bool,
+    /// Whether bits have flipped.
+    damaged: bool,
 }
 
-/// Every sample that is neither acknowledged nor reported as a gap is still there; a batch has 1 to 64 growing numbers
-/// and its place in the chain; a restart from the entries gives an equal uplink; a damaged journal stops nobody.
+/// Every sample that is neither acknowledged nor counted as lost is still there and comes with its number; a batch
+/// keeps its limits and the order; damage ends in no panic.
 pub fn uplink(data: &[u8]) {
     let mut input = Unstructured::new(data);
-    let capacity = 1 + usize::from(u8::arbitrary(&mut input).unwrap_or(0));
+    let byte = u8::arbitrary(&mut input).unwrap_or(0);
+    let limits = Limits {
+        in_flight: usize::from(byte & 3),
+        samples_per_batch: usize::from(byte >> 2 & 15),
+        batch_bytes: if byte & 64 == 0 { 2048 } else { 128 },
+    };
+    let mut flash = RamFlash::new(PAGES);
+    let uplink = Uplink::open(&mut flash, &LAYOUT, limits).unwrap().0;
     let mut device = Device {
-        uplink: Uplink::new(capacity),
-        capacity,
-        owed: BTreeSet::new(),
+        flash,
+        uplink,
+        limits,
+        owed: BTreeMap::new(),
+        used: BTreeMap::new(),
         sent: Vec::new(),
-        sound: true,
+        last: Seq(0),
+        now: 0,
+        untold: false,
+        damaged: false,
     };
     for _ in 0..MAX_OPERATIONS {
         if input.is_empty() {
@@ -62,18 +95,15 @@ pub fn uplink(data: &[u8]) {
         }
         let Ok(operation) = Operation::arbitrary(&mut input) else { break };
         device.apply(&operation);
-        device.check();
     }
+    device.drain();
 }
 
 impl Device {
     fn apply(&mut self, operation: &Operation) {
         match operation {
-            Operation::Take { skip } => self.take(u64::from(*skip)),
-            Operation::TakeMany(count) => (0..*count).for_each(|_| self.take(0)),
-            Operation::Form => {
-                self.uplink.plan_batch().into_iter().for_each(|entry| self.uplink.apply(entry));
-            }
+            Operation::Take { reason } => self.take(*reason),
+            Operation::TakeMany(count) => (0..*count).for_each(|_| self.take(None)),
             Operation::Send => self.send(),
             Operation::Acknowledge(which) => {
                 if let Some(which) = usize::from(*which).checked_rem(self.sent.len()) {
@@ -81,101 +111,145 @@ impl Device {
                 }
             }
             Operation::AcknowledgeAny(seq) => self.acknowledge(Seq(*seq)),
-            Operation::Reconnect => self.uplink.reconnected(),
-            Operation::Restart => {
-                let mut again = Uplink::new(self.capacity);
-                self.uplink.entries().for_each(|entry| again.apply(entry));
-                assert!(again.entries().eq(self.uplink.entries()), "a restart from a shortened journal");
-                assert!(
-                    !self.sound
-                        || (again.taken(), again.stored()) == (self.uplink.taken(), self.uplink.stored())
-                );
-                self.uplink = again;
+            Operation::Reconnect => self.reconnect(),
+            Operation::Restart => self.restart(),
+            Operation::Cut { after, done } => {
+                let at = self.flash.operations() + u64::from(*after);
+                self.flash.cut_at(done.map_or(Cut::Before(at), |done| Cut::Within(at, done)));
             }
-            Operation::Damage(damage) => {
-                self.sound = false;
-                self.uplink.apply(damage.entry());
+            Operation::Flip { address, bits } => {
+                self.damaged |= *bits != 0;
+                self.flash.flip(usize::from(*address) % (PAGES * 256), *bits);
+            }
+            Operation::Erase => {
+                if self.done(|uplink, flash| uplink.erase(flash)).is_some() {
+                    self.owed.clear();
+                } else {
+                    // Begun and not finished: it is not said what is left.
+                    self.damaged = true;
+                }
+            }
+            Operation::BeginChain => {
+                self.done(|uplink, flash| uplink.begin_chain(flash));
+                self.last = Seq(0);
             }
         }
     }
 
-    fn take(&mut self, skip: u64) {
-        let Some(seq) = self.uplink.taken().0.checked_add(1 + skip) else { return };
-        let refused = self.uplink.plan_sample(sample(self.uplink.taken().0));
-        assert!(refused.is_err(), "a number twice");
-        let (entries, gap) = self.uplink.plan_sample(sample(seq)).unwrap();
-        if let Some(gap) = gap.filter(|_| self.sound) {
-            let lost: Vec<u64> = self.owed.range(gap.first.0..=gap.last.0).copied().collect();
-            assert_eq!(lost.len(), gap.samples, "a gap that says another count");
-            lost.iter().for_each(|seq| assert!(self.owed.remove(seq)));
+    /// `None` if power failed or the store had to be opened again.
+    fn done<T>(
+        &mut self,
+        work: impl FnOnce(&mut Uplink, &mut RamFlash<256>) -> Result<T, StoreError>,
+    ) -> Option<T> {
+        match work(&mut self.uplink, &mut self.flash) {
+            Ok(done) => Some(done),
+            Err(StoreError::Flash(_)) => {
+                self.untold = true;
+                self.restart();
+                None
+            }
+            Err(error) => {
+                assert!(self.damaged, "{error} without damage");
+                self.restart();
+                None
+            }
         }
-        entries.into_iter().for_each(|entry| self.uplink.apply(entry));
-        self.owed.insert(seq);
+    }
+
+    fn restart(&mut self) {
+        let taken = self.uplink.taken();
+        let opened = Uplink::open(&mut self.flash, &LAYOUT, self.limits);
+        let (uplink, recovery) = opened.unwrap_or_else(|_| {
+            self.flash.power_on();
+            Uplink::open(&mut self.flash, &LAYOUT, self.limits).unwrap()
+        });
+        self.flash.power_on();
+        assert!(self.damaged || uplink.taken() >= taken, "numbers would be used twice");
+        assert_eq!(recovery.waiting, uplink.waiting());
+        self.uplink = uplink;
+        self.last = Seq(0);
+    }
+
+    fn reconnect(&mut self) {
+        self.uplink.reconnected();
+        self.last = Seq(0);
+    }
+
+    fn take(&mut self, reason: Option<u8>) {
+        self.now += 1;
+        let (seq, now) = (self.uplink.next_seq(), self.now);
+        let reading = match reason {
+            Some(reason) => KnownQuantity::SPO2.reading(Err(Reason(reason))),
+            None => KnownQuantity::SPO2.measured(97, 0),
+        };
+        let sample = Sample {
+            seq,
+            boot: BootId(1),
+            taken: SampleTime { since_boot_ms: now, wall: None },
+            simulated: true,
+            quantities: vec![reading],
+        };
+        let Some(gap) = self.done(|uplink, flash| {
+            assert!(
+                uplink.take(flash, &Sample { seq: uplink.taken(), ..sample.clone() }).is_err(),
+                "a number twice"
+            );
+            uplink.take(flash, &sample)
+        }) else {
+            return;
+        };
+        if let Some(gap) = gap.filter(|_| !self.untold && !self.damaged) {
+            let owed = self.owed.range(gap.first.0..=gap.last.0).count() as u64;
+            assert!(owed >= gap.samples, "a gap that says too many");
+        }
+        assert!(self.damaged || self.used.insert(seq.0, now).is_none());
+        self.owed.insert(seq.0, now);
     }
 
     fn send(&mut self) {
-        while let Some(batch) = self.uplink.poll_transmit() {
-            let VitalsBatch { samples, .. } = batch;
-            assert!(!self.sound || (1..=MAX_SAMPLES).contains(&samples.len()));
-            assert!(!self.sound || samples.windows(2).all(|pair| pair[0].seq < pair[1].seq));
+        while let Some(batch) = self.done(|uplink, flash| uplink.next_batch(flash)).flatten() {
+            let most = self.limits.samples_per_batch.clamp(1, 64);
+            assert!(self.damaged || (1..=most).contains(&batch.samples.len()));
+            assert!(batch.samples.len() == 1 || batch.encode().len() <= self.limits.batch_bytes);
+            for sample in batch.samples.iter().filter(|_| !self.damaged) {
+                assert!(sample.seq > self.last, "out of order");
+                let taken = sample.taken.since_boot_ms;
+                assert!(
+                    self.used.get(&sample.seq.0).is_none_or(|used| *used == taken),
+                    "another measurement"
+                );
+                self.last = sample.seq;
+            }
             self.sent.extend(batch.last());
-        }
-        let mut entries = self.uplink.entries();
-        if let (true, Some(Entry::Base { formed, .. })) = (self.sound, entries.next())
-            && entries.any(|entry| matches!(entry, Entry::Formed(_)))
-        {
-            assert!(self.sent.contains(&formed), "a batch was not handed out");
         }
     }
 
     fn acknowledge(&mut self, seq: Seq) {
-        if let Ok(entry) = self.uplink.plan_acknowledgement(seq) {
-            entry.into_iter().for_each(|entry| self.uplink.apply(entry));
-            self.owed.retain(|owed| *owed > seq.0);
+        let Some(done) = self.done(|uplink, flash| uplink.acknowledge(flash, seq)) else { return };
+        match done {
+            Acknowledgement::Advanced { .. } => self.owed.retain(|owed, _| *owed > seq.0),
+            Acknowledgement::Old => assert!(seq <= self.uplink.acknowledged()),
+            Acknowledgement::Future { sent } => assert!(seq > sent),
         }
     }
 
-    fn check(&self) {
-        if !self.sound {
-            return;
-        }
-        assert!(self.uplink.stored() <= self.capacity.max(1), "more than fits");
-        let kept: BTreeSet<u64> = self
-            .uplink
-            .entries()
-            .filter_map(|entry| match entry {
-                Entry::Taken(sample) => Some(sample.seq.0),
-                _ => None,
-            })
-            .filter(|seq| *seq > self.uplink.acknowledged().0)
-            .collect();
-        assert_eq!(kept, self.owed, "a sample is gone that nobody acknowledged and no gap reported");
-        assert_eq!(self.uplink.waiting(), self.owed.len());
-        let formed = self.uplink.entries().filter(|entry| matches!(entry, Entry::Formed(_))).count();
-        assert!(formed <= MAX_IN_FLIGHT);
-    }
-}
-
-impl Damage {
-    fn entry(&self) -> Entry {
-        match *self {
-            Self::Base { acknowledged, formed } => {
-                Entry::Base { acknowledged: Seq(acknowledged), formed: Seq(formed), previous: [7; 32] }
+    /// What is owed arrives, or it is counted.
+    fn drain(&mut self) {
+        self.flash.power_on();
+        let mut arrived = 0;
+        self.reconnect();
+        while let Some(batch) = self.done(|uplink, flash| uplink.next_batch(flash)).flatten() {
+            arrived += batch.samples.iter().filter(|sample| self.owed.contains_key(&sample.seq.0)).count();
+            if let Some(last) = batch.last() {
+                self.done(|uplink, flash| uplink.acknowledge(flash, last));
             }
-            Self::Taken(seq) => Entry::Taken(sample(seq)),
-            Self::Formed(count) => Entry::Formed(count.into()),
-            Self::Acknowledged(seq) => Entry::Acknowledged(Seq(seq)),
-            Self::Dropped(count) => Entry::Dropped(count.into()),
         }
-    }
-}
-
-fn sample(seq: u64) -> Sample {
-    Sample {
-        seq: Seq(seq),
-        boot: BootId(1),
-        taken: SampleTime { since_boot_ms: seq, wall: None },
-        simulated: true,
-        quantities: Vec::new(),
+        assert!(self.damaged || self.uplink.waiting() == 0);
+        let missing = (self.owed.len() - arrived) as u64;
+        assert!(
+            self.damaged || missing <= self.uplink.lost(),
+            "{missing} gone, {} counted",
+            self.uplink.lost()
+        );
     }
 }

@@ -356,7 +356,8 @@ impl Uplink {
             };
             let sent = InFlight { last, hash: batch.hash() };
             match self.in_flight.get_mut(self.sent) {
-                Some(batch) => *batch = InFlight { last: batch.last, ..sent },
+                // Its last samples may be lost by now.
+                Some(batch) => *batch = sent,
                 None => self.in_flight.push_back(sent),
             }
             self.sent += 1;

@@ -7,7 +7,10 @@ use protocol::{
 };
 
 use super::*;
-use crate::flash::{Layout, ram::RamFlash};
+use crate::flash::{
+    Layout,
+    ram::{Cut, RamFlash},
+};
 
 mod damage;
 mod model;
@@ -226,4 +229,46 @@ fn a_factory_reset_erases_the_samples_and_not_the_numbers() {
     take(&mut flash, &mut uplink, 1);
     let sent = send(&mut flash, &mut uplink);
     assert_eq!((sent[0].previous, numbers(&sent)), ([0; 32], vec![vec![101]]));
+}
+
+#[test]
+fn a_batch_that_was_thinned_under_way_holds_nothing_up() {
+    let (mut flash, mut uplink) = opened();
+    take(&mut flash, &mut uplink, 4);
+    assert_eq!(numbers(&send(&mut flash, &mut uplink)), [[1, 2, 3, 4]]);
+    take(&mut flash, &mut uplink, 60);
+    uplink.reconnected();
+    let again = uplink.next_batch(&mut flash).unwrap().unwrap();
+    assert_eq!(numbers(&[again]), [[1]]);
+    uplink.acknowledge(&mut flash, Seq(1)).unwrap();
+    assert_eq!(numbers(&send(&mut flash, &mut uplink)).concat()[..2], [11, 21]);
+}
+
+/// With marks written and no samples taken, the free page fills up too.
+#[test]
+fn the_last_number_survives_an_acknowledgement_of_everything_in_a_full_store() {
+    for single in 0..12 {
+        let (mut flash, _) = opened();
+        let limits = Limits { in_flight: 9, samples_per_batch: 9, ..LIMITS };
+        let (mut uplink, _) = Uplink::open(&mut flash, &LAYOUT, limits).unwrap();
+        take(&mut flash, &mut uplink, 70);
+        let sent = numbers(&send(&mut flash, &mut uplink)).concat();
+        let (last, others) = sent.split_last().unwrap();
+        others[..single].iter().for_each(|seq| {
+            uplink.acknowledge(&mut flash, Seq(*seq)).unwrap();
+        });
+        let operations = {
+            let (mut flash, mut uplink) = (flash.clone(), uplink.clone());
+            let before = flash.operations();
+            uplink.acknowledge(&mut flash, Seq(*last)).unwrap();
+            before..flash.operations()
+        };
+        for cut in operations.map(Cut::Before) {
+            let (mut flash, mut uplink) = (flash.clone(), uplink.clone());
+            flash.cut_at(cut);
+            uplink.acknowledge(&mut flash, Seq(*last)).unwrap_err();
+            flash.power_on();
+            assert!(reopened(&mut flash).0.taken() >= Seq(70), "{single} {cut:?}");
+        }
+    }
 }

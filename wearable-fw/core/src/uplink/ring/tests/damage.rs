@@ -42,6 +42,8 @@ fn flipped(world: &World, held: &BTreeSet<u64>, address: usize, bits: u8, what_f
     world.must(Take(0));
     world.must(Take(2));
     world.drain();
+    let mut newest = world.durable.keys().rev().take(2);
+    assert!(newest.all(|seq| world.gateway.samples.contains_key(seq)), "taken after the damage, and gone");
     let gone = held.iter().filter(|seq| !world.gateway.samples.contains_key(seq)).count();
     assert!(gone <= PAGE_OF_ITEMS, "{gone} samples are gone");
     // Its tags say that nothing arrived altered, nothing twice, and that the loss is counted.
