@@ -24,6 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use self::print::{alerts, patients, receipts, refusals, status, vitals, wearables};
 use crate::{
     app::DATABASE,
+    check_device::CheckArgs,
     config::{Config, ConfigFile, parse_duration},
     control::{
         Request,
@@ -222,6 +223,8 @@ pub enum Verb {
         #[arg(long)]
         data_dir: Option<PathBuf>,
     },
+    /// Play one good gateway and many bad ones to a wearable, and tell how it took them; needs no running gateway.
+    CheckDevice(CheckArgs),
     /// Check all cryptography of this program against known answers, and time it; needs no running gateway.
     Selftest {
         /// Print JSON.
@@ -339,6 +342,7 @@ impl Verb {
             Self::RotateDatabaseKey { id, data_dir } => {
                 rotate_database_key(&id, data_dir.as_deref()).await.map(done)
             }
+            Self::CheckDevice(args) => args.carry_out().await,
             Self::Selftest { json } => selftest::run(json),
         }
     }
@@ -494,6 +498,7 @@ mod tests {
             "gateway disconnect-all",
             "gateway refusals",
             "gateway console",
+            "gateway check-device --listen 127.0.0.1:0 --only lost-ack --wait 2m --json",
             "gateway selftest --json",
             "gateway rotate-database-key --id D001",
         ] {

@@ -6,6 +6,7 @@
 //! [`ward::Ward::raise_alert`] to every session's queue; its receipts come back the way of the samples.
 
 pub mod app;
+mod check_device;
 pub mod cli;
 pub mod config;
 pub mod console;

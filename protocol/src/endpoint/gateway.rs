@@ -260,7 +260,7 @@ impl GatewayEndpoint {
     ///
     /// # Errors
     /// As [`Self::say`].
-    #[cfg(any(feature = "testkit", feature = "conformance"))]
+    #[cfg(feature = "testkit")]
     pub fn say_bytes(&mut self, opcode: Opcode, body: &[u8], now: Now) -> Result<(), Fault> {
         self.send_record(opcode, body, now)
     }

@@ -1,0 +1,174 @@
+//! `gateway check-device`: plays one good gateway and many bad ones to a wearable and tells how it took them. For makers, who
+//! run it against their own firmware. It needs no data folder; its keys live as long as it runs.
+//!
+//! [`cases`] is the list of gateways, [`bench`] the good one with a memory of every sample, [`talk`] one connection. After
+//! each bad gateway the good one comes back and looks whether a sample is missing.
+
+mod bench;
+mod cases;
+mod talk;
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::Args;
+use host::exit::{Exit, Stop};
+use protocol::pairing::code::PairingCode;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use self::{bench::Bench, cases::Case};
+
+/// How to check a device.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Open the device's pairing window and give it the code, or type its code here with --code. Then leave it alone:\n\
+                  it has to find back by itself after every bad gateway, and every sample has to arrive.\n\
+                  Exit code 0: passed; 1: failed; 69: no device came."
+)]
+pub struct CheckArgs {
+    /// Where the device finds the gateway; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7301")]
+    listen: SocketAddr,
+    /// The code that the device shows [default: a new one, shown here].
+    #[arg(long)]
+    code: Option<PairingCode>,
+    /// Only these, by name; may be given several times. The good one is always played.
+    #[arg(long, value_name = "NAME", value_parser = Case::named)]
+    only: Vec<Case>,
+    /// An image of the maker's with an older version than the device runs, to be refused [default: an unsigned one].
+    #[arg(long, value_name = "FILE")]
+    old_image: Option<PathBuf>,
+    /// Longest wait for the device to come (back).
+    #[arg(long, default_value = "90s", value_parser = crate::config::parse_duration)]
+    wait: Duration,
+    /// Print one JSON object at the end, and one line with address and code before.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How the device took one gateway.
+#[derive(Debug, Serialize)]
+struct Row {
+    /// The gateway.
+    name: &'static str,
+    /// What it did.
+    gateway: &'static str,
+    /// What a device must do.
+    device_must: &'static str,
+    /// Whether it did.
+    passed: bool,
+    /// What was seen.
+    seen: String,
+}
+
+/// What `--json` prints at the end.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// Whether all passed.
+    passed: bool,
+    /// What the device said of itself.
+    device: Option<String>,
+    /// Gateway by gateway.
+    cases: Vec<Row>,
+}
+
+/// What `--json` prints first.
+#[derive(Debug, Serialize)]
+struct Listening {
+    listening: SocketAddr,
+    code: String,
+}
+
+impl CheckArgs {
+    /// Plays all gateways to the first device that comes.
+    ///
+    /// # Errors
+    /// A [`Stop`]: the address is taken, the image cannot be read, or no device came.
+    pub(crate) async fn carry_out(self) -> Result<Exit, Stop> {
+        let image = self.old_image.as_ref().map(std::fs::read).transpose();
+        let image = image.map_err(|error| Stop::new(Exit::Usage, format!("--old-image: {error}")))?;
+        let listener = TcpListener::bind(self.listen).await;
+        let listener = listener.map_err(|error| {
+            let said = format!("cannot listen on {}: {error}; choose another with --listen", self.listen);
+            Stop::new(Exit::Unavailable, said)
+        })?;
+        let address = listener.local_addr().unwrap_or(self.listen);
+        let bench = Bench::new(listener, self.code, image, self.wait);
+        let mut bench = bench.map_err(|said| Stop::new(Exit::Failed, said))?;
+        self.introduce(address, &bench);
+
+        let chosen = |case: &&Case| **case == Case::Good || self.only.is_empty() || self.only.contains(case);
+        let mut rows = Vec::new();
+        for case in Case::ALL.iter().filter(chosen) {
+            self.tell(&format!("  {:<18} ", case.name()));
+            let outcome = case.play(&mut bench).await;
+            if *case == Case::Good && bench.no_show() {
+                self.tell("no device\n");
+                let said = format!("no device came in {} s", self.wait.as_secs());
+                return Err(Stop::new(Exit::Unavailable, said));
+            }
+            let (passed, seen) = match outcome {
+                Ok(seen) => (true, seen),
+                Err(seen) => (false, seen),
+            };
+            self.tell(&format!("{}  {seen}\n", if passed { "pass" } else { "FAIL" }));
+            rows.push(Row {
+                name: case.name(),
+                gateway: case.gateway(),
+                device_must: case.device_must(),
+                passed,
+                seen,
+            });
+            // Without a pairing there is nothing to play the others with.
+            if *case == Case::Good && !passed {
+                break;
+            }
+        }
+        Ok(self.conclude(rows, bench.device()))
+    }
+
+    fn introduce(&self, address: SocketAddr, bench: &Bench) {
+        let code = bench.code().to_string();
+        if self.json {
+            write_line(&serde_json::to_string(&Listening { listening: address, code }).unwrap_or_default());
+        } else {
+            write_line(&format!("Waiting for a wearable on {address}. Pair it with the code {code}.\n"));
+        }
+    }
+
+    fn tell(&self, text: &str) {
+        if !self.json {
+            let mut out = io::stdout().lock();
+            write!(out, "{text}").and_then(|()| out.flush()).ok();
+        }
+    }
+
+    fn conclude(&self, cases: Vec<Row>, device: Option<String>) -> Exit {
+        let failed: Vec<&Row> = cases.iter().filter(|row| !row.passed).collect();
+        let passed = failed.is_empty();
+        self.tell(&match &device {
+            Some(device) => format!("\n{device}: {} of {} passed\n", cases.len() - failed.len(), cases.len()),
+            None => "\n".into(),
+        });
+        for row in &failed {
+            self.tell(&format!(
+                "\n{}: the gateway {}.\n  The device must {}.\n  Seen: {}.\n",
+                row.name, row.gateway, row.device_must, row.seen
+            ));
+        }
+        if self.json {
+            write_line(&serde_json::to_string(&Report { passed, device, cases }).unwrap_or_default());
+        }
+        if passed { Exit::Done } else { Exit::Failed }
+    }
+}
+
+/// Nobody reading it is no error of ours.
+fn write_line(text: &str) {
+    writeln!(io::stdout(), "{text}").ok();
+}
