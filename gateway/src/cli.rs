@@ -2,6 +2,7 @@
 //! is printed for people is in `print`.
 
 mod print;
+mod wearables;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -17,11 +18,16 @@ use host::{
 };
 use protocol::{
     id::{DoctorId, PatientId},
-    pairing::code::PairingCode,
+    pairing::{code::PairingCode, network::NetworkCredentials},
+    waveform::Signal,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use self::print::{alerts, patients, receipts, refusals, status, vitals, wearables};
+pub use self::wearables::FirmwareVerb;
+use self::{
+    print::{alerts, patients, receipts, refusals, status, vitals},
+    wearables::{network, parse_seconds, parse_signal},
+};
 use crate::{
     app::DATABASE,
     check_device::CheckArgs,
@@ -165,7 +171,49 @@ pub enum Verb {
         /// The code that the device shows.
         #[arg(long, requires = "wearable")]
         code: Option<PairingCode>,
+        /// Give the wearable this network; its passphrase is read from standard input.
+        #[arg(long, value_name = "SSID", requires = "wearable")]
+        network: Option<String>,
+        /// Open so many offers and print their codes, for load tests.
+        #[arg(long, requires = "wearable", conflicts_with = "code", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        count: u16,
     },
+    /// Set how often a wearable measures and sends: 1s (live), or 30s to 5m.
+    Settings {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+        /// The wearable, by name or the start of its UUID.
+        #[arg(long, value_name = "NAME|UUID-PREFIX")]
+        wearable: String,
+        /// Between two samples.
+        #[arg(long, value_parser = parse_duration)]
+        sample: Duration,
+        /// Between two uploads; not shorter.
+        #[arg(long, value_parser = parse_duration)]
+        upload: Duration,
+    },
+    /// Show a signal of a wearable as it comes; it is not stored. Exit code 3: parts are missing.
+    Waveform {
+        /// Which gateway.
+        #[command(flatten)]
+        common: Common,
+        /// The wearable, by name or the start of its UUID.
+        #[arg(long, value_name = "NAME|UUID-PREFIX")]
+        wearable: String,
+        /// ecg, ppg-infrared, ppg-red, acceleration-x, acceleration-y, acceleration-z.
+        #[arg(long, value_parser = parse_signal)]
+        signal: Signal,
+        /// For how long.
+        #[arg(long, default_value = "10", value_parser = parse_seconds)]
+        seconds: u16,
+        /// Print a table, a sample per line.
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+    },
+    /// Publish firmware for wearables.
+    #[command(subcommand)]
+    Firmware(FirmwareVerb),
     /// Broadcast an alert and wait for receipts. Exit code 3: some are missing.
     Alert {
         /// Which gateway.
@@ -304,9 +352,10 @@ impl Verb {
             Self::Patients { common } => {
                 common.print(&Request::Patients {}, |p: &Vec<PatientView>| patients(p)).await.map(done)
             }
-            Self::Wearables { common } => {
-                common.print(&Request::Wearables {}, |w: &Vec<WearableView>| wearables(w)).await.map(done)
-            }
+            Self::Wearables { common } => common
+                .print(&Request::Wearables {}, |w: &Vec<WearableView>| print::wearables(w))
+                .await
+                .map(done),
             Self::Alerts { common, last } => {
                 let request = Request::Alerts { limit: last };
                 common.print(&request, |a: &Vec<AlertReport>| alerts(a)).await.map(done)
@@ -321,9 +370,17 @@ impl Verb {
                 };
                 common.print(&Request::DisconnectAll {}, said).await.map(done)
             }
-            Self::Pair { common, wearable, patient, replace, code } => {
-                pair(&common, wearable, patient, replace, code).await.map(done)
+            Self::Pair { common, wearable, patient, replace, code, network: ssid, count } => {
+                let network = ssid.map(network).transpose()?;
+                pair(&common, wearable, patient, replace, code, network, count).await.map(done)
             }
+            Self::Settings { common, wearable, sample, upload } => {
+                wearables::settings(&common, wearable, sample, upload).await.map(done)
+            }
+            Self::Waveform { common, wearable, signal, seconds, csv } => {
+                wearables::waveform(&common, wearable, signal, seconds, csv).await
+            }
+            Self::Firmware(verb) => wearables::firmware_verb(verb).await.map(done),
             Self::Alert { common, text, to, cancel, wait, expires, yes } => {
                 alert(&common, text, &to, cancel, wait, expires, yes).await
             }
@@ -384,7 +441,9 @@ async fn pair(
     patient: PatientId,
     replace: bool,
     code: Option<PairingCode>,
-) -> Result<OfferView, Stop> {
+    network: Option<NetworkCredentials>,
+    count: u16,
+) -> Result<(), Stop> {
     let mut client: Client = common.target().connect().await?;
     let status: Status = client.request(&Request::Status {}).await?;
     let kind = if wearable { "wearable" } else { "patient" };
@@ -394,17 +453,20 @@ async fn pair(
         patient: patient.to_string(),
         replace,
         code: code.map(|code| code.to_string()),
+        network: network.map(|network| (network.ssid().to_owned(), network.expose().to_owned())),
     };
-    let offer: OfferView = client.request(&request).await?;
-    if common.json {
-        line(&serde_json::to_string(&offer).unwrap_or_default());
-    } else if shown_here {
-        line(&format!("code {}   good for 10 minutes and 3 tries", offer.code));
-        line(&format!("type on the {kind}'s machine:  {}", pairing_line(&status, &offer)));
-    } else {
-        line(&format!("the wearable with code {} may pair for {patient} now", offer.code));
+    for _ in 0..count {
+        let offer: OfferView = client.request(&request).await?;
+        if common.json {
+            line(&serde_json::to_string(&offer).unwrap_or_default());
+        } else if shown_here {
+            line(&format!("code {}   good for 10 minutes and 3 tries", offer.code));
+            line(&format!("type on the {kind}'s machine:  {}", pairing_line(&status, &offer)));
+        } else {
+            line(&format!("the wearable with code {} may pair for {patient} now", offer.code));
+        }
     }
-    Ok(offer)
+    Ok(())
 }
 
 /// The exact line to type on the client's machine.
@@ -496,6 +558,13 @@ mod tests {
             "gateway vitals --patient P001 --last 10",
             "gateway revoke --wearable W001",
             "gateway disconnect-all",
+            "gateway pair --wearable --patient P001 --network Ward7",
+            "gateway pair --wearable --patient P001 --count 100 --json",
+            "gateway settings --wearable W001 --sample 1s --upload 60s",
+            "gateway waveform --wearable W001 --signal ecg --seconds 10 --csv",
+            "gateway firmware publish image.bin --key maker.pub",
+            "gateway firmware list --json",
+            "gateway firmware withdraw 3",
             "gateway refusals",
             "gateway console",
             "gateway check-device --listen 127.0.0.1:0 --only lost-ack --wait 2m --json",
@@ -504,7 +573,16 @@ mod tests {
         ] {
             parsed(line);
         }
-        for line in ["gateway alert", "gateway revoke", "gateway pair", "gateway --id a/b", "gateway"] {
+        for line in [
+            "gateway alert",
+            "gateway revoke",
+            "gateway pair",
+            "gateway --id a/b",
+            "gateway",
+            "gateway pair --patient P001 --network x",
+            "gateway waveform --wearable W --signal eeg",
+            "gateway waveform --wearable W --signal ecg --seconds 601",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -271,8 +271,14 @@ impl Wearable {
 
 impl Door {
     async fn invite(&self, kind: ClientKind, patient: &PatientId) -> anyhow::Result<PairingCode> {
-        let invitation =
-            Invitation { kind, patient: patient.clone(), replaces: false, code: None, by: "demo".into() };
+        let invitation = Invitation {
+            kind,
+            patient: patient.clone(),
+            replaces: false,
+            code: None,
+            network: None,
+            by: "demo".into(),
+        };
         let code: PairingCode = self.ward.invite(invitation).await?.code.parse()?;
         self.board.post(What::Invited { kind, patient: patient.clone(), code });
         Ok(code)

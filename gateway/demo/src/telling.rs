@@ -268,7 +268,12 @@ impl Teller {
                     format!("the gateway's storage: {health}; is there room in the temporary folder?"),
                 );
             }
-            WardEvent::Session { .. } | WardEvent::Pairing { .. } | WardEvent::Disconnected { .. } => return,
+            WardEvent::Session { .. }
+            | WardEvent::Pairing { .. }
+            | WardEvent::Disconnected { .. }
+            | WardEvent::Overdue { .. }
+            | WardEvent::Firmware { .. }
+            | WardEvent::Waveform { .. } => return,
         };
         self.voice.say(at, &sentence);
     }

@@ -7,7 +7,7 @@ use protocol::{time::Readable, vitals::KnownQuantity};
 
 use crate::ward::{
     event::{QuantityView, SampleView},
-    view::{AlertReport, PatientView, RefusalView, Status, WearableView},
+    view::{AlertReport, ImageView, PatientView, RefusalView, Status, StatusView, UpdateView, WearableView},
 };
 
 /// What a line about a patient has room for.
@@ -89,15 +89,27 @@ pub(super) fn wearables(wearables: &[WearableView]) -> String {
         return "no wearable is paired; invite one with: gateway pair --wearable --patient P001".into();
     }
     let rows = wearables.iter().map(|wearable| {
-        let state = if wearable.connected { "connected" } else { "not connected" };
-        let battery = wearable.battery.map_or_else(|| "?".into(), |percent| format!("{percent} %"));
+        let state = match (wearable.connected, wearable.overdue) {
+            (true, true) => "connected, UPLOAD OVERDUE",
+            (true, false) => "connected",
+            (false, _) => "not connected",
+        };
+        let told = wearable.status.as_ref();
+        let of = |say: &dyn Fn(&StatusView) -> String| told.map_or_else(|| "?".into(), say);
         [
             wearable.name.clone().unwrap_or_else(|| "-".into()),
             wearable.id.clone(),
             wearable.patient.clone(),
             state.into(),
             wearable.since.clone().unwrap_or_else(|| "never".into()),
-            battery,
+            of(&|told| intervals(told.sample_ms, told.upload_ms, wearable.set)),
+            of(&battery),
+            of(&link),
+            of(&|told| told.waiting.to_string()),
+            of(&|told| told.lost.to_string()),
+            of(&|told| format!("{} ({})", told.firmware, told.firmware_version)),
+            of(&|told| told.update.as_ref().map_or_else(|| "-".into(), update)),
+            of(&|told| format!("{} ago", Readable(Duration::from_millis(told.age_ms)))),
             wearable.suite.map_or_else(|| "-".into(), |suite| suite.to_string()),
             match wearable.post_quantum {
                 Some(true) => "yes".into(),
@@ -106,8 +118,26 @@ pub(super) fn wearables(wearables: &[WearableView]) -> String {
             },
         ]
     });
-    let table =
-        table(["NAME", "UUID", "PATIENT", "STATE", "SINCE (UTC)", "BATTERY", "SUITE", "POST-QUANTUM"], rows);
+    let table = table(
+        [
+            "NAME",
+            "UUID",
+            "PATIENT",
+            "STATE",
+            "SINCE (UTC)",
+            "SAMPLE/UPLOAD",
+            "BATTERY",
+            "LINK",
+            "WAITING",
+            "LOST",
+            "FIRMWARE",
+            "UPDATE",
+            "TOLD",
+            "SUITE",
+            "POST-QUANTUM",
+        ],
+        rows,
+    );
     if wearables.iter().any(|wearable| wearable.post_quantum == Some(false)) {
         format!(
             "{table}\nNO: whoever records this link can read it with a later quantum computer; suite 4 prevents it"
@@ -115,6 +145,56 @@ pub(super) fn wearables(wearables: &[WearableView]) -> String {
     } else {
         table
     }
+}
+
+/// What it does, and what it was set to if that differs.
+fn intervals(sample_ms: u32, upload_ms: u32, set: Option<(u32, u32)>) -> String {
+    let said = |(sample, upload): (u32, u32)| {
+        let [sample, upload] = [sample, upload].map(|ms| Readable(Duration::from_millis(ms.into())));
+        format!("{sample}/{upload}")
+    };
+    let told = (sample_ms, upload_ms);
+    match set.filter(|set| *set != told) {
+        Some(set) => format!("{} (set to {})", said(told), said(set)),
+        None => said(told),
+    }
+}
+
+fn battery(told: &StatusView) -> String {
+    let percent = told.battery.map_or_else(|| "?".into(), |percent| format!("{percent} %"));
+    if told.charging == Some(true) { percent + " charging" } else { percent }
+}
+
+fn link(told: &StatusView) -> String {
+    let signal = told.signal_dbm.map_or_else(String::new, |dbm| format!("{dbm} dBm, "));
+    format!("{signal}{} reconnects", told.reconnects)
+}
+
+fn update(update: &UpdateView) -> String {
+    let UpdateView { state, version, received, length, refusal } = update;
+    match refusal {
+        Some(refusal) => format!("{version} {state}: the image {refusal}"),
+        None if received < length => format!("{version} {state}, {received} of {length} bytes"),
+        None => format!("{version} {state}"),
+    }
+}
+
+pub(super) fn firmware(images: &[ImageView]) -> String {
+    if images.is_empty() {
+        return "no image is published; publish one with: gateway firmware publish FILE".into();
+    }
+    let rows = images.iter().map(|image| {
+        let judged = if image.verified { "checked" } else { "not checked here" };
+        [
+            image.image.to_string(),
+            image.hardware.clone(),
+            image.version.to_string(),
+            image.length.to_string(),
+            judged.into(),
+            image.published.clone(),
+        ]
+    });
+    table(["IMAGE", "HARDWARE", "VERSION", "BYTES", "SIGNATURE", "PUBLISHED (UTC)"], rows)
 }
 
 pub(super) fn alerts(alerts: &[AlertReport]) -> String {

@@ -132,8 +132,11 @@ impl<'a> Bed<'a> {
         let wearables: Vec<_> = state.wearables.iter().filter(|w| w.patient == patient.id).collect();
         let cadence = |device: &str| {
             let told = wearables.iter().find(|wearable| wearable.id == device);
-            let intervals = told.and_then(|wearable| wearable.sample_ms.zip(wearable.upload_ms));
-            intervals.map_or(Cadence::UNTOLD, |(sample_ms, upload_ms)| Cadence { sample_ms, upload_ms })
+            let intervals = told.and_then(|wearable| wearable.status.as_ref());
+            intervals.map_or(Cadence::UNTOLD, |told| Cadence {
+                sample_ms: told.sample_ms,
+                upload_ms: told.upload_ms,
+            })
         };
         let mut all: Vec<&Newest> =
             state.vitals.get(&patient.id).into_iter().flat_map(|devices| devices.values()).collect();

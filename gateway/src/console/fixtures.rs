@@ -15,7 +15,7 @@ use super::{
 };
 use crate::ward::{
     event::{MeasurementView, QuantityView, ReadingView, SampleView, WardEvent, rfc3339},
-    view::{AlertReport, Missing, OfferView, PatientView, Status, WearableView},
+    view::{AlertReport, Missing, OfferView, PatientView, Status, StatusView, WearableView},
 };
 
 pub(super) const START: Now = Now { wall: UnixMillis(1_795_232_000_000), mono: Monotonic(100_000) };
@@ -89,12 +89,30 @@ pub(super) fn wearable(patient: &str) -> WearableView {
         patient: patient.into(),
         connected: true,
         since: Some(rfc3339(START.wall)),
-        sample_ms: Some(1_000),
-        upload_ms: Some(1_000),
-        battery: Some(87),
-        firmware: None,
+        overdue: false,
+        set: None,
+        status: Some(told(1_000)),
         suite: Some(4),
         post_quantum: Some(true),
+    }
+}
+
+/// What a wearable told that measures and sends every so many milliseconds.
+pub(super) fn told(interval_ms: u32) -> StatusView {
+    StatusView {
+        sample_ms: interval_ms,
+        upload_ms: interval_ms,
+        battery: Some(87),
+        charging: None,
+        signal_dbm: None,
+        reconnects: 0,
+        waiting: 0,
+        lost: 0,
+        firmware: "fw 1".into(),
+        firmware_version: 1,
+        hardware: "board".into(),
+        update: None,
+        age_ms: 0,
     }
 }
 

@@ -146,7 +146,7 @@ async fn carry_out(client: &mut Client, ask: Ask) -> Result<Answer, Stop> {
         Ask::DisconnectAll => Answer::Disconnected(client.request(&Request::DisconnectAll {}).await?),
         Ask::Pair { kind, patient, replace, code } => {
             let shown_here = code.is_none();
-            let request = Request::Pair { kind: kind.into(), patient, replace, code };
+            let request = Request::Pair { kind: kind.into(), patient, replace, code, network: None };
             Answer::Offered { offer: client.request(&request).await?, shown_here }
         }
         Ask::CancelOffer { code } => {

@@ -8,7 +8,10 @@ use super::{
     state::{State, Tone},
     when,
 };
-use crate::ward::{event::WardEvent, view::AlertReport};
+use crate::ward::{
+    event::WardEvent,
+    view::{AlertReport, UpdateView},
+};
 
 /// Names of missing patients in one line.
 const NAMED: usize = 4;
@@ -39,7 +42,7 @@ pub(super) fn entry(event: &WardEvent, now: Now) -> Option<Entry> {
         if kind == "patient" { patient.to_owned() } else { format!("{patient}'s wearable {client}") }
     };
     let (tone, text) = match event {
-        WardEvent::Vitals { .. } | WardEvent::Listening { .. } => return None,
+        WardEvent::Vitals { .. } | WardEvent::Waveform { .. } | WardEvent::Listening { .. } => return None,
         WardEvent::Session { kind, client, patient, resumed, post_quantum, .. } => {
             let how = if *resumed { "is back, session resumed" } else { "logged in" };
             let quantum = if *post_quantum { "" } else { " (NOT post-quantum)" };
@@ -81,6 +84,13 @@ pub(super) fn entry(event: &WardEvent, now: Now) -> Option<Entry> {
             let tone = if reason == "away, on purpose" { Tone::Plain } else { Tone::Warning };
             (tone, format!("{} disconnected: {reason}", who(kind, client, patient)))
         }
+        WardEvent::Overdue { device } => (Tone::Warning, format!("the upload of {device} is overdue")),
+        WardEvent::Firmware { device, update } => {
+            let UpdateView { state, version, refusal, .. } = update;
+            let tone = if refusal.is_some() || state == "rolled back" { Tone::Warning } else { Tone::Plain };
+            let why = refusal.as_ref().map_or_else(String::new, |why| format!(": the image {why}"));
+            (tone, format!("{device}: firmware {version} {state}{why}"))
+        }
         WardEvent::Storage { health } if health == "ok" => (Tone::Good, "storage works again".into()),
         WardEvent::Storage { health } => (Tone::Severe, storage(health)),
         WardEvent::Stopping {} => (Tone::Warning, "the gateway stops".into()),
@@ -91,7 +101,10 @@ pub(super) fn entry(event: &WardEvent, now: Now) -> Option<Entry> {
         {
             Some(client.clone())
         }
-        WardEvent::Gap { device, .. } | WardEvent::Conflict { device, .. } => Some(device.clone()),
+        WardEvent::Gap { device, .. }
+        | WardEvent::Conflict { device, .. }
+        | WardEvent::Overdue { device }
+        | WardEvent::Firmware { device, .. } => Some(device.clone()),
         _ => None,
     };
     Some(Entry { at: now.wall, tone, text, device })

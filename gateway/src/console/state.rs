@@ -112,6 +112,7 @@ impl State {
                 self.measured(patient, Newest::stored(sample, now.mono));
                 return false;
             }
+            WardEvent::Waveform { .. } => return false,
             WardEvent::Storage { health } => {
                 if let Some(status) = &mut self.status {
                     status.storage.clone_from(health);

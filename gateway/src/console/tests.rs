@@ -11,8 +11,8 @@ use protocol::{
 use super::{
     bed::{Bed, Monitoring, Presence, Reading},
     fixtures::{
-        START, after, key, keys, no_reading, offer, patient, polled, quantity, report, sample, state, vitals,
-        ward, wearable,
+        START, after, key, keys, no_reading, offer, patient, polled, quantity, report, sample, state, told,
+        vitals, ward, wearable,
     },
     input::{self, Act},
     link::{Answer, Ask, Polled},
@@ -84,7 +84,7 @@ fn an_age_that_was_told_counts_on_from_there() {
         vitals_current: true,
         ..patient("P001")
     };
-    let slow = WearableView { sample_ms: Some(300_000), upload_ms: Some(300_000), ..wearable("P001") };
+    let slow = WearableView { status: Some(told(300_000)), ..wearable("P001") };
     // A console that has just been opened: its own clock began after the sample came.
     let opened = Now { mono: Monotonic(0), ..START };
     let mut state = State::new(Role::Attached, opened);

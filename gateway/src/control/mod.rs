@@ -43,6 +43,41 @@ pub enum Request {
         replace: bool,
         /// The code that a device shows.
         code: Option<String>,
+        /// Name and passphrase of the network that a wearable is given.
+        #[serde(default)]
+        network: Option<(String, String)>,
+    },
+    /// [`SettingsView`](crate::ward::view::SettingsView).
+    Settings {
+        /// The wearable, by name or start of UUID.
+        name: String,
+        /// How often it shall measure, in milliseconds.
+        sample_ms: u32,
+        /// How often it shall send, in milliseconds.
+        upload_ms: u32,
+    },
+    /// [`WaveformAsked`](crate::ward::view::WaveformAsked); the samples come as events.
+    Waveform {
+        /// The wearable, by name or start of UUID.
+        name: String,
+        /// The signal, by name.
+        signal: String,
+        /// For how long; 0: stop.
+        seconds: u16,
+    },
+    /// [`ImageView`](crate::ward::view::ImageView).
+    PublishFirmware {
+        /// Header and body, in hexadecimal.
+        image: String,
+        /// The maker's public key, in hexadecimal.
+        key: Option<String>,
+    },
+    /// List of [`ImageView`](crate::ward::view::ImageView).
+    Firmware {},
+    /// Number of the image that was withdrawn.
+    WithdrawFirmware {
+        /// Its number.
+        image: u32,
     },
     /// Whether an offer was open.
     CancelOffer {
@@ -80,7 +115,7 @@ pub enum Request {
     Watch {},
 }
 
-// By hand: requests carry pairing codes, which must not reach a log.
+// By hand: requests carry pairing codes and passphrases, which must not reach a log.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Request(..)")

@@ -2,11 +2,17 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use crypto::identity::VerifyingKey;
 use host::{
     control::{ControlSocket, Desk},
     exit::{Exit, Stop},
 };
-use protocol::{credential::ClientKind, pairing::code::PairingCode};
+use protocol::{
+    cadence::{Interval, Settings},
+    credential::ClientKind,
+    pairing::{code::PairingCode, network::NetworkCredentials},
+    waveform::{MAX_SECONDS, Signal},
+};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::{net::unix::UCred, sync::broadcast};
@@ -19,6 +25,7 @@ use crate::{
         alerts::{AlertError, AlertRequest},
         event::WardEvent,
         people::{Invitation, PeopleError},
+        wearables::WearableError,
     },
 };
 
@@ -81,15 +88,40 @@ impl Desk for Counter {
             Request::Refusals { limit } => value(&ward.refusals(limit)),
             Request::Offers {} => value(&ward.offers().await.map_err(people)?),
             Request::DisconnectAll {} => value(&ward.disconnect_all(&by).await),
-            Request::Pair { kind, patient, replace, code } => {
+            Request::Pair { kind, patient, replace, code, network } => {
+                let network =
+                    network.map(|(ssid, passphrase)| NetworkCredentials::new(ssid, passphrase.into()));
                 let invitation = Invitation {
                     kind: client_kind(&kind)?,
                     patient: patient.parse().map_err(usage)?,
                     replaces: replace,
                     code: code.map(|code| code.parse::<PairingCode>()).transpose().map_err(usage)?,
+                    network: network.transpose().map_err(usage)?,
                     by,
                 };
                 value(&ward.invite(invitation).await.map_err(people)?)
+            }
+            Request::Settings { name, sample_ms, upload_ms } => {
+                let interval = |ms: u32| Interval::try_from(ms).map_err(usage);
+                let settings = Settings::new(interval(sample_ms)?, interval(upload_ms)?).map_err(usage)?;
+                value(&ward.set(&name, settings, &by).await.map_err(wearables)?)
+            }
+            Request::Waveform { name, signal, seconds } => {
+                let known = Signal::ALL.iter().find(|known| known.to_string() == signal);
+                let signal = *known.ok_or_else(|| usage("there is no signal of this name"))?;
+                if seconds > MAX_SECONDS {
+                    return Err(usage(format!("a signal is asked for for at most {MAX_SECONDS} s")));
+                }
+                value(&ward.ask_waveform(&name, signal, seconds, &by).await.map_err(wearables)?)
+            }
+            Request::PublishFirmware { image, key } => {
+                let file = hex::decode(image).map_err(usage)?;
+                let key = key.map(|key| maker_key(&key)).transpose()?;
+                value(&ward.publish_firmware(&file, key.as_ref(), &by).await.map_err(wearables)?)
+            }
+            Request::Firmware {} => value(&ward.firmware().await.map_err(wearables)?),
+            Request::WithdrawFirmware { image } => {
+                value(&ward.withdraw_firmware(image, &by).await.map_err(wearables)?)
             }
             Request::CancelOffer { code } => {
                 let code: PairingCode = code.parse().map_err(usage)?;
@@ -123,6 +155,13 @@ fn value(from: &impl Serialize) -> Result<Value, Stop> {
     serde_json::to_value(from).map_err(|error| Stop::new(Exit::Failed, error.to_string()))
 }
 
+fn maker_key(text: &str) -> Result<VerifyingKey, Stop> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes)
+        .map_err(|_| usage("a maker's public key has 64 hexadecimal digits"))?;
+    VerifyingKey::from_bytes(&bytes).map_err(|_| usage("this is no public key"))
+}
+
 fn client_kind(text: &str) -> Result<ClientKind, Stop> {
     match text {
         "patient" => Ok(ClientKind::Patient),
@@ -139,6 +178,14 @@ fn usage(error: impl ToString) -> Stop {
 fn people(error: PeopleError) -> Stop {
     match error {
         PeopleError::Store(cause) => Stop::new(Exit::Failed, format!("not done: {cause}")),
+        other => Stop::new(Exit::Failed, other.to_string()),
+    }
+}
+
+fn wearables(error: WearableError) -> Stop {
+    match error {
+        WearableError::People(error) => people(error),
+        WearableError::Image(_) => Stop::new(Exit::Failed, format!("not published: {error}")),
         other => Stop::new(Exit::Failed, other.to_string()),
     }
 }

@@ -16,8 +16,9 @@ use protocol::{
     error::Fault,
     handshake::{Channel, Established},
     id::ClientId,
-    message::FromGateway,
+    message::{FromGateway, Instruction},
     replay::ReplayCache,
+    status::DeviceStatus,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -81,6 +82,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
         offer: None,
         claimed: None,
         admitted: None,
+        offered: None,
         end: None,
     };
     let (reader, writer) = tokio::io::split(stream);
@@ -100,6 +102,8 @@ struct Connection {
     /// Who the client says it is, for the refusal.
     claimed: Option<ClientId>,
     admitted: Option<Admitted>,
+    /// The image that was offered last in this session.
+    offered: Option<u32>,
     end: Option<SessionEnd>,
 }
 
@@ -184,6 +188,7 @@ impl Connection {
         let now = self.context.ward.now();
         let said = match outbound {
             Outbound::GroupKey(key) => self.endpoint.say(&FromGateway::GroupKey(&key), now),
+            Outbound::Instruction(instruction) => self.instruct(&instruction),
             Outbound::Direct(alert) => self.endpoint.say(&FromGateway::DirectMsg(&alert), now),
             Outbound::Broadcast(frame) => {
                 // Records before it must leave before it.
@@ -236,13 +241,25 @@ impl Connection {
                     }
                     _ => Ok(()),
                 },
-                Event::Status(status) => {
+                Event::Status(status) => self.take_status(status).await,
+                Event::Waveform(waveform) => {
                     if let Some(ClientId::Wearable(device)) = self.admitted_client() {
-                        self.context.ward.take_status(device, status);
+                        self.context.ward.take_waveform(device, &waveform);
                     }
                     Ok(())
                 }
-                Event::Waveform(_) | Event::FirmwareRequest(_) | Event::FirmwareStatus(_) => Ok(()),
+                Event::FirmwareRequest(request) => match self.context.ward.firmware_piece(request).await {
+                    Ok(piece) => {
+                        self.endpoint.say(&FromGateway::Instruction(&piece), self.context.ward.now())
+                    }
+                    Err(fault) => Err(fault),
+                },
+                Event::FirmwareStatus(status) => {
+                    if let Some(ClientId::Wearable(device)) = self.admitted_client() {
+                        self.context.ward.take_firmware_status(device, status);
+                    }
+                    Ok(())
+                }
                 Event::Receipt(receipt) => match &self.admitted {
                     Some(admitted) => self.context.ward.take_receipt(admitted, receipt).await,
                     None => Ok(()),
@@ -264,6 +281,23 @@ impl Connection {
                 self.endpoint.refuse(fault, self.context.ward.now());
             }
         }
+    }
+
+    /// Offers firmware once in a session, however often the device tells about itself.
+    async fn take_status(&mut self, status: DeviceStatus) -> Result<(), Fault> {
+        let Some(ClientId::Wearable(device)) = self.admitted_client() else { return Ok(()) };
+        let offer = self.context.ward.take_status(device, status).await?;
+        match offer.filter(|offer| self.offered != Some(offer.image)) {
+            Some(offer) => self.instruct(&Instruction::Offer(offer)),
+            None => Ok(()),
+        }
+    }
+
+    fn instruct(&mut self, instruction: &Instruction) -> Result<(), Fault> {
+        if let Instruction::Offer(offer) = instruction {
+            self.offered = Some(offer.image);
+        }
+        self.endpoint.say(&FromGateway::Instruction(instruction), self.context.ward.now())
     }
 
     fn admitted_client(&self) -> Option<ClientId> {
@@ -350,7 +384,8 @@ impl Connection {
             Work::Enrol(enrolment) => {
                 let offer = self.offer.take().ok_or(Fault::DeniedCodeUnknown)?;
                 let client = ward.enrol(&enrolment, &offer).await?;
-                let frame = enrolment.grant(client, ward.identity(), None, &mut system_rng())?;
+                let network = offer.network;
+                let frame = enrolment.grant(client, ward.identity(), network, &mut system_rng())?;
                 self.endpoint.proceed(Next::Login, frame, ward.now());
             }
         }
@@ -365,6 +400,11 @@ impl Connection {
         self.endpoint.proceed(Next::Session(welcome.session), frame, ward.now());
         self.endpoint.say(&FromGateway::Token(welcome.token, welcome.token_expires), ward.now())?;
         self.place.known();
+        if let Some(ClientId::Wearable(device)) = self.admitted_client()
+            && let Some(instruction) = ward.standing_instruction(device).await?
+        {
+            self.instruct(&instruction)?;
+        }
         Ok(())
     }
 

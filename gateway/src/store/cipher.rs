@@ -11,8 +11,11 @@ use zeroize::Zeroizing;
 use super::error::StoreError;
 
 /// Each runs once, in order; one that was released never changes.
-const STEPS: &[M<'_>] =
-    &[M::up(include_str!("migrations/0001-first.sql")), M::up(include_str!("migrations/0003-suite.sql"))];
+const STEPS: &[M<'_>] = &[
+    M::up(include_str!("migrations/0001-first.sql")),
+    M::up(include_str!("migrations/0002-wearables.sql")),
+    M::up(include_str!("migrations/0003-suite.sql")),
+];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 
 /// Opens the database for writing, creates it if it is not there, and brings its tables up to date.

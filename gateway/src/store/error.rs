@@ -60,6 +60,12 @@ pub enum StoreError {
     #[error("no such alert for this patient")]
     UnknownAlert,
 
+    /// An image for this hardware has this version already.
+    #[error(
+        "an image of this version is published for this hardware; withdraw it first, or give the new one a higher version"
+    )]
+    SameVersion,
+
     // The peer.
     /// No offer is open under this selector, or none is for this patient and kind.
     #[error("no open offer for this client")]

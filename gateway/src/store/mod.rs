@@ -12,6 +12,7 @@
 //! | who the gateway is | [`identity`] |
 //! | who may log in, and how they came | [`clients`], [`offers`], [`tokens`] |
 //! | vitals and the outbox | [`vitals`] |
+//! | what wearables are told: settings, firmware | [`wearables`] |
 //! | alerts and receipts | [`alerts`] |
 //! | what happened | [`audit`] |
 //!
@@ -29,6 +30,7 @@ mod ledger;
 pub mod offers;
 pub mod tokens;
 pub mod vitals;
+pub mod wearables;
 
 use std::{path::Path, sync::Arc};
 

@@ -4,7 +4,10 @@
 use protocol::{
     credential::ClientKind,
     id::{ClientId, PatientId},
-    pairing::code::{PairingCode, Password, Selector},
+    pairing::{
+        code::{PairingCode, Password, Selector},
+        network::NetworkCredentials,
+    },
     time::UnixMillis,
 };
 use rusqlite::{Row, params, types::FromSqlError};
@@ -32,6 +35,8 @@ pub struct Offer {
     pub expires: UnixMillis,
     /// Guesses that remain.
     pub tries_left: u8,
+    /// The network that a wearable is given with its grant.
+    pub network: Option<NetworkCredentials>,
 }
 
 impl View<'_> {
@@ -78,7 +83,7 @@ impl Ledger<'_> {
             self.refuse_if_paired(&offer.patient)?;
         }
         self.execute(
-            "UPDATE offers SET outcome = 'expired', closed_at = expires, password = NULL
+            "UPDATE offers SET outcome = 'expired', closed_at = expires, password = NULL, ssid = NULL, passphrase = NULL
              WHERE outcome IS NULL AND expires <= ?1",
             [Millis(offer.created)],
         )?;
@@ -89,8 +94,8 @@ impl Ledger<'_> {
         }
         self.insert(
             "INSERT INTO offers
-                 (doctor, selector, password, kind, patient, replaces, created, expires, tries_left)
-             VALUES (?1, ?2, CAST(?3 AS TEXT), ?4, ?5, ?6, ?7, ?8, ?9)",
+                 (doctor, selector, password, kind, patient, replaces, created, expires, tries_left, ssid, passphrase)
+             VALUES (?1, ?2, CAST(?3 AS TEXT), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 Text(self.doctor),
                 Text(offer.code.selector),
@@ -101,6 +106,8 @@ impl Ledger<'_> {
                 Millis(offer.created),
                 Millis(offer.expires),
                 offer.tries_left,
+                offer.network.as_ref().map(NetworkCredentials::ssid),
+                offer.network.as_ref().map(NetworkCredentials::expose),
             ],
         )?;
         Ok(())
@@ -124,7 +131,7 @@ impl Ledger<'_> {
     /// Closes all open offers for a patient's clients.
     pub(super) fn cancel_offers_for(&self, patient: &PatientId, now: UnixMillis) -> Result<(), StoreError> {
         self.execute(
-            "UPDATE offers SET outcome = 'cancelled', closed_at = ?3, password = NULL
+            "UPDATE offers SET outcome = 'cancelled', closed_at = ?3, password = NULL, ssid = NULL, passphrase = NULL
              WHERE doctor = ?1 AND patient = ?2 AND outcome IS NULL",
             params![Text(self.doctor), Text(patient), Millis(now)],
         )?;
@@ -137,7 +144,7 @@ impl Ledger<'_> {
     /// [`StoreError::Damaged`].
     pub fn cancel_offer(&self, selector: Selector, now: UnixMillis) -> Result<bool, StoreError> {
         let cancelled = self.execute(
-            "UPDATE offers SET outcome = 'cancelled', closed_at = ?3, password = NULL
+            "UPDATE offers SET outcome = 'cancelled', closed_at = ?3, password = NULL, ssid = NULL, passphrase = NULL
              WHERE doctor = ?1 AND selector = ?2 AND outcome IS NULL",
             params![Text(self.doctor), Text(selector), Millis(now)],
         )?;
@@ -148,7 +155,7 @@ impl Ledger<'_> {
     /// Closes an offer under which a client was enrolled.
     pub(super) fn use_up_offer(&self, offer: i64, now: UnixMillis) -> Result<(), StoreError> {
         self.execute(
-            "UPDATE offers SET outcome = 'used', closed_at = ?2, password = NULL WHERE offer = ?1",
+            "UPDATE offers SET outcome = 'used', closed_at = ?2, password = NULL, ssid = NULL, passphrase = NULL WHERE offer = ?1",
             params![offer, Millis(now)],
         )?;
         self.drop_orphaned_bindings()
@@ -175,7 +182,15 @@ fn offer(row: &Row<'_>) -> rusqlite::Result<Offer> {
         created: time(row, "created")?,
         expires: time(row, "expires")?,
         tries_left: row.get("tries_left")?,
+        network: network(row)?,
     })
+}
+
+fn network(row: &Row<'_>) -> rusqlite::Result<Option<NetworkCredentials>> {
+    let Some(ssid) = row.get("ssid")? else { return Ok(None) };
+    let passphrase: String = row.get("passphrase")?;
+    let network = NetworkCredentials::new(ssid, passphrase.into());
+    network.map(Some).map_err(|error| FromSqlError::other(error).into())
 }
 
 fn characters<const N: usize>(row: &Row<'_>, column: &str) -> rusqlite::Result<[u8; N]> {

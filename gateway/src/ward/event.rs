@@ -12,6 +12,8 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::view::UpdateView;
+
 /// Something happened. Serialised, it is one event line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -92,6 +94,42 @@ pub enum WardEvent {
         device: String,
         /// How many samples.
         count: usize,
+    },
+    /// A wearable is in session and its upload is overdue.
+    Overdue {
+        /// Which device.
+        device: String,
+    },
+    /// How far a wearable is with an image.
+    Firmware {
+        /// Which device.
+        device: String,
+        /// How far.
+        #[serde(flatten)]
+        update: UpdateView,
+    },
+    /// Samples of a signal that somebody asked for; not stored.
+    Waveform {
+        /// Which device.
+        device: String,
+        /// The signal's name.
+        signal: String,
+        /// The device's run.
+        boot: String,
+        /// Number of the first sample in that run.
+        first: u64,
+        /// When the first was taken, RFC 3339; absent if the device had no time.
+        time: Option<String>,
+        /// Samples per second.
+        rate_hz: f64,
+        /// What 1 of a sample is worth, in `unit`.
+        scale: f64,
+        /// UCUM unit.
+        unit: String,
+        /// Whether it was simulated.
+        simulated: bool,
+        /// The samples; none: the device has no such signal.
+        samples: Vec<i32>,
     },
     /// An alert was raised.
     Alert {

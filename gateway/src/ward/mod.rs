@@ -6,6 +6,7 @@
 //! - vitals come: `Ward::take_vitals`
 //! - an alert goes out and its receipts come back: [`alerts`]
 //! - people: pairing, revoking, lists: [`people`]
+//! - what wearables tell of themselves and are told: [`wearables`]
 
 pub mod alerts;
 mod delivery;
@@ -16,6 +17,7 @@ pub mod people;
 mod refusals;
 mod roster;
 pub mod view;
+pub mod wearables;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,7 +39,6 @@ use protocol::{
     message::Farewell,
     pairing::{code::Selector, responder::Enrolment},
     session::Session,
-    status::DeviceStatus,
     time::{Monotonic, Now, UnixMillis},
     vitals::VitalsBatch,
 };
@@ -51,6 +52,7 @@ use self::{
     refusals::Refusals,
     roster::{QUEUE, Roster, SessionHandle},
     view::RefusalView,
+    wearables::Told,
 };
 pub(crate) use self::{
     ending::{LeavingSession, SessionEnd},
@@ -84,7 +86,9 @@ struct State {
     roster: Roster,
     live: Live,
     deliveries: Deliveries,
-    devices: BTreeMap<DeviceId, DeviceStatus>,
+    devices: BTreeMap<DeviceId, Told>,
+    /// Those whose upload is overdue, and was told to be.
+    overdue: BTreeSet<DeviceId>,
     /// Patients who left on purpose and are not back.
     away: BTreeSet<PatientId>,
     refusals: Refusals,
@@ -125,6 +129,7 @@ impl Ward {
             live: Live::default(),
             deliveries: Deliveries::default(),
             devices: BTreeMap::new(),
+            overdue: BTreeSet::new(),
             away: BTreeSet::new(),
             conversations: 0,
             stopping: false,
@@ -193,6 +198,8 @@ impl Ward {
         let State { roster, deliveries, .. } = &mut *state;
         roster.tick(now.mono, &mut system_rng());
         deliveries.send_due(now.mono, now.wall, |patient, alert| roster.direct_if_room(patient, alert));
+        drop(state);
+        self.find_overdue(now.mono);
     }
 
     /// The binding with which a client of this id and key may log in: the active one, or the one that waits for its
@@ -439,11 +446,6 @@ impl Ward {
         self.state().conversations -= 1;
     }
 
-    /// A wearable told about itself.
-    pub(crate) fn take_status(&self, device: DeviceId, status: DeviceStatus) {
-        self.state().devices.insert(device, status);
-    }
-
     /// Stores samples; when this returns they are on the disk and may be acknowledged up to the number returned.
     ///
     /// # Errors
@@ -466,7 +468,11 @@ impl Ward {
             {
                 let mut state = self.state();
                 state.samples_stored += u64::try_from(appended.stored.len()).unwrap_or(u64::MAX);
-                let cadence = state.devices.get(&device).map(|status| status.cadence);
+                let told = state.devices.get_mut(&device);
+                let cadence = told.map(|told| {
+                    told.uploaded = now.mono;
+                    told.status.cadence
+                });
                 state.live.update(appended.patient.clone(), sample.clone(), newest.taken.wall, cadence, now);
             }
             self.publish(WardEvent::Vitals {

@@ -1,14 +1,17 @@
 //! Who belongs to the ward: inviting, revoking, lists, ending sessions. What a person asked for is audited with who
 //! asked.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use host::entropy::system_rng;
 use protocol::{
     credential::{ClientKind, Suite},
     id::{ClientId, PatientId},
     message::Farewell,
-    pairing::code::{PairingCode, Selector},
+    pairing::{
+        code::{PairingCode, Selector},
+        network::NetworkCredentials,
+    },
 };
 use thiserror::Error;
 
@@ -41,6 +44,8 @@ pub struct Invitation {
     pub replaces: bool,
     /// The code that a device shows; `None`: this side makes one.
     pub code: Option<PairingCode>,
+    /// The network that a wearable is given with its grant.
+    pub network: Option<NetworkCredentials>,
     /// Who asked, for the audit.
     pub by: String,
 }
@@ -94,7 +99,7 @@ impl Ward {
     /// # Errors
     /// [`PeopleError`]; then no offer is open.
     pub async fn invite(&self, invitation: Invitation) -> Result<OfferView, PeopleError> {
-        let Invitation { kind, patient, replaces, code, by } = invitation;
+        let Invitation { kind, patient, replaces, code, network, by } = invitation;
         let now = self.now().wall;
         for _ in 0..8 {
             let offer = Offer {
@@ -105,6 +110,7 @@ impl Ward {
                 created: now,
                 expires: now + OFFER_LIFETIME,
                 tries_left: OFFER_TRIES,
+                network: network.clone(),
             };
             let (kept, by) = (offer.clone(), by.clone());
             let created = self.store.write(move |ledger| {
@@ -185,7 +191,7 @@ impl Ward {
         Ok(id)
     }
 
-    async fn find(&self, kind: ClientKind, name: &str) -> Result<EnrolledClient, PeopleError> {
+    pub(super) async fn find(&self, kind: ClientKind, name: &str) -> Result<EnrolledClient, PeopleError> {
         let fits = |client: &EnrolledClient| match &client.id {
             ClientId::Patient(patient) => kind == ClientKind::Patient && patient.as_str() == name,
             ClientId::Wearable(device) => {
@@ -261,6 +267,18 @@ impl Ward {
     /// [`PeopleError::Store`].
     pub async fn wearables(&self) -> Result<Vec<WearableView>, PeopleError> {
         let clients = self.active(ClientKind::Wearable).await?;
+        let devices: Vec<ClientId> = clients.iter().map(|client| client.id.clone()).collect();
+        let settings = self.store.read(move |view| {
+            let of = |id: ClientId| match &id {
+                ClientId::Wearable(device) => {
+                    view.settings(*device).map(|settings| settings.map(|settings| (id, settings))).transpose()
+                }
+                ClientId::Patient(_) => None,
+            };
+            devices.into_iter().filter_map(of).collect::<Result<BTreeMap<_, _>, _>>()
+        });
+        let settings = settings.await?;
+        let now = self.now().mono;
         let state = self.state();
         let view = |client: EnrolledClient| {
             let handle = state.roster.session(&client.id);
@@ -274,10 +292,9 @@ impl Ward {
                 patient: client.patient.to_string(),
                 connected: handle.is_some(),
                 since: handle.map(|h| h.since).or(client.last_seen).map(rfc3339),
-                sample_ms: told.map(|status| status.cadence.sample_ms),
-                upload_ms: told.map(|status| status.cadence.upload_ms),
-                battery: told.and_then(|status| status.battery).map(|battery| battery.percent),
-                firmware: told.map(|status| status.firmware.name.clone()),
+                overdue: handle.is_some() && told.is_some_and(|told| told.is_overdue(now)),
+                status: told.map(|told| told.view(now)),
+                set: settings.get(&client.id).map(|set| (set.cadence().sample_ms, set.cadence().upload_ms)),
                 suite: client.suite.map(Suite::number),
                 post_quantum: client.suite.map(Suite::is_post_quantum),
             }

@@ -11,7 +11,7 @@ use protocol::{
     error::Fault,
     group::{Epoch, GroupOwner, Rekey, WrappedKey},
     id::{ClientId, GatewayId, PatientId, SessionId},
-    message::Farewell,
+    message::{Farewell, Instruction},
     time::{Monotonic, UnixMillis},
 };
 use rand_core::CryptoRng;
@@ -32,6 +32,8 @@ pub(crate) enum Outbound {
     Broadcast(Bytes),
     /// In the patient's own session.
     Direct(Arc<Alert>),
+    /// To a wearable.
+    Instruction(Instruction),
 }
 
 /// Why the ward ends a session.
@@ -208,6 +210,11 @@ impl Roster {
             .is_some_and(|handle| handle.send(Outbound::Direct(Arc::clone(alert))))
     }
 
+    /// Queues something for a client's session; false if there is none, or it does not read.
+    pub(crate) fn send(&self, client: &ClientId, outbound: Outbound) -> bool {
+        self.sessions.get(client).is_some_and(|handle| handle.send(outbound))
+    }
+
     fn deliver(&self, rekeys: Vec<Rekey>) {
         for Rekey { patient, session, key } in rekeys {
             // One whose link is lost gets a key when it is back.
@@ -268,6 +275,7 @@ mod tests {
                     Outbound::GroupKey(_) => "key",
                     Outbound::Broadcast(_) => "broadcast",
                     Outbound::Direct(_) => "direct",
+                    Outbound::Instruction(_) => "instruction",
                 })
                 .collect()
         }

@@ -34,6 +34,7 @@ pub(crate) async fn pair(ward: &Ward, code: &str) -> ClientIdentity {
         created: now,
         expires: now + Duration::from_secs(600),
         tries_left: 3,
+        network: None,
     };
     let pending = ward.store.write(move |ledger| {
         ledger.create_offer(&offer)?;

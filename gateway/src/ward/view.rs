@@ -46,18 +46,101 @@ pub struct WearableView {
     pub connected: bool,
     /// Since when (in session), or when it was last seen; RFC 3339.
     pub since: Option<String>,
-    /// How often it measures, in milliseconds, if it told.
-    pub sample_ms: Option<u32>,
-    /// How often it sends, in milliseconds, if it told.
-    pub upload_ms: Option<u32>,
-    /// Charge in percent, if it told.
-    pub battery: Option<u8>,
-    /// Firmware, if it told.
-    pub firmware: Option<String>,
+    /// Whether it is in session and its upload is overdue.
+    pub overdue: bool,
+    /// Sample and upload interval, in milliseconds, that it was set to here.
+    pub set: Option<(u32, u32)>,
+    /// What it told of itself since the gateway started.
+    pub status: Option<StatusView>,
     /// The suite of its session, or of its last one.
     pub suite: Option<u8>,
     /// Whether what is recorded of it stays closed to a later quantum computer; absent before its first session.
     pub post_quantum: Option<bool>,
+}
+
+/// What a wearable told of itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatusView {
+    /// How often it measures, in milliseconds.
+    pub sample_ms: u32,
+    /// How often it sends, in milliseconds.
+    pub upload_ms: u32,
+    /// Charge in percent, if it knows.
+    pub battery: Option<u8>,
+    /// Whether it is being charged, if it knows.
+    pub charging: Option<bool>,
+    /// Signal strength in dBm, if its link is a radio.
+    pub signal_dbm: Option<i8>,
+    /// Times that its link came back since its reset.
+    pub reconnects: u32,
+    /// Samples that wait on it.
+    pub waiting: u64,
+    /// Samples that it lost over its life.
+    pub lost: u64,
+    /// Its firmware's name.
+    pub firmware: String,
+    /// Its firmware's version.
+    pub firmware_version: u32,
+    /// Its hardware.
+    pub hardware: String,
+    /// The last update that it heard of.
+    pub update: Option<UpdateView>,
+    /// How long ago it told this, in milliseconds.
+    pub age_ms: u64,
+}
+
+/// How far a wearable is with an image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UpdateView {
+    /// Such as `receiving`.
+    pub state: String,
+    /// The image's version.
+    pub version: u32,
+    /// Bytes received.
+    pub received: u32,
+    /// Bytes that there are.
+    pub length: u32,
+    /// Why it is not taken.
+    pub refusal: Option<String>,
+}
+
+/// What a wearable is set to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SettingsView {
+    /// The wearable's UUID.
+    pub wearable: String,
+    /// How often it shall measure, in milliseconds.
+    pub sample_ms: u32,
+    /// How often it shall send, in milliseconds.
+    pub upload_ms: u32,
+    /// Whether it is in session and was told; if not, it is told after its next login.
+    pub told: bool,
+}
+
+/// A signal that was asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WaveformAsked {
+    /// The wearable's UUID.
+    pub device: String,
+    /// The signal's name.
+    pub signal: String,
+}
+
+/// A published image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImageView {
+    /// Its number.
+    pub image: u32,
+    /// The hardware that it is for.
+    pub hardware: String,
+    /// Its version.
+    pub version: u32,
+    /// Bytes after the header.
+    pub length: u32,
+    /// Whether the gateway checked its signature; each device does in any case.
+    pub verified: bool,
+    /// When it was published, RFC 3339.
+    pub published: String,
 }
 
 /// How far an alert has come.

@@ -117,6 +117,7 @@ pub(crate) fn offer(code: &str, kind: ClientKind, patient: &PatientId) -> Offer 
         created: NOW,
         expires: after(10),
         tries_left: 3,
+        network: None,
     }
 }
 

@@ -26,8 +26,8 @@ use tokio::{
 
 use crate::exit::{Exit, Stop};
 
-/// Longest request, in bytes.
-const MAX_REQUEST: u64 = 64 * 1024;
+/// Longest request, in bytes: a firmware image in hexadecimal, and some.
+const MAX_REQUEST: u64 = 3 * 1024 * 1024;
 
 /// An answer.
 #[derive(Serialize, Deserialize)]

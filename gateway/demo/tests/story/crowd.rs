@@ -76,6 +76,7 @@ fn a_hundred_patients_receive_every_broadcast() {
                 patient: format!("P{number:03}"),
                 replace: false,
                 code: None,
+                network: None,
             };
             let offer: OfferView = control.request(&request).await.unwrap();
             let config = AgentConfig {

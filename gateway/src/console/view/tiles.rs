@@ -331,7 +331,11 @@ fn missing(bed: &Bed<'_>) -> String {
 
 /// How old the numbers are, or why there are none.
 fn data(bed: &Bed<'_>, palette: Palette, width: usize) -> Line<'static> {
-    let every = bed.wearables.iter().filter_map(|wearable| wearable.sample_ms.max(wearable.upload_ms)).max();
+    let every = bed
+        .wearables
+        .iter()
+        .filter_map(|w| w.status.as_ref().map(|told| told.sample_ms.max(told.upload_ms)))
+        .max();
     let every = every
         .filter(|interval| *interval > 1_000)
         .map(|interval| format!("  every {}", Readable(std::time::Duration::from_millis(interval.into()))));
@@ -366,7 +370,9 @@ fn wearables(bed: &Bed<'_>, palette: Palette, now: Now, width: usize) -> Line<'s
             ),
             (false, None) => Span::styled("never connected", palette.faint()),
         });
-        if let Some(percent) = wearable.battery.filter(|_| wearable.connected) {
+        if let Some(percent) =
+            wearable.status.as_ref().and_then(|told| told.battery).filter(|_| wearable.connected)
+        {
             let low = percent <= 20;
             let style = if low { palette.coloured(Color::Yellow) } else { Style::new() };
             let word = if low { "  battery LOW" } else { "  battery" };

@@ -1,0 +1,353 @@
+//! Wearables beyond their vitals: what they tell about themselves, what they are told, waveforms that somebody asked for,
+//! and firmware. Settings and images are in the store; what a device told is known since this start. Whoever asked for
+//! something is audited.
+
+use crypto::identity::VerifyingKey;
+use protocol::{
+    cadence::{Cadence, Settings},
+    credential::ClientKind,
+    error::Fault,
+    firmware::{FirmwareChunk, FirmwareOffer, FirmwareRequest, FirmwareStatus},
+    id::{ClientId, DeviceId},
+    image::{self, Refusal},
+    message::Instruction,
+    status::DeviceStatus,
+    time::Monotonic,
+    waveform::{Signal, Waveform, WaveformRequest},
+};
+use thiserror::Error;
+
+use super::{
+    Ward, elapsed_ms,
+    event::{WardEvent, rfc3339},
+    local,
+    people::PeopleError,
+    roster::Outbound,
+    view::{ImageView, SettingsView, StatusView, UpdateView, WaveformAsked},
+};
+use crate::store::{StoreError, audit::AuditEvent, wearables::PublishedImage};
+
+/// What a wearable told since this start.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) status: DeviceStatus,
+    at: Monotonic,
+    /// When its last samples came; before the first, when it told of itself.
+    pub(super) uploaded: Monotonic,
+}
+
+impl Told {
+    pub(super) fn is_overdue(&self, now: Monotonic) -> bool {
+        now.since(self.uploaded) > self.status.cadence.age_limit()
+    }
+
+    pub(super) fn view(&self, now: Monotonic) -> StatusView {
+        let DeviceStatus { cadence: Cadence { sample_ms, upload_ms }, battery, link, .. } = self.status;
+        let firmware = &self.status.firmware;
+        StatusView {
+            sample_ms,
+            upload_ms,
+            battery: battery.map(|battery| battery.percent),
+            charging: battery.and_then(|battery| battery.charging),
+            signal_dbm: link.signal_dbm,
+            reconnects: link.reconnects,
+            waiting: self.status.waiting,
+            lost: self.status.lost,
+            firmware: firmware.name.clone(),
+            firmware_version: firmware.version,
+            hardware: firmware.hardware.to_string(),
+            update: self.status.update.map(update_view),
+            age_ms: elapsed_ms(now, self.at),
+        }
+    }
+}
+
+/// Why a wearable was not told something, or an image not published.
+#[derive(Debug, Error)]
+pub enum WearableError {
+    /// No such wearable, or the store failed.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+    /// It cannot be asked now.
+    #[error("wearable {0} is not connected; ask again when `gateway wearables` shows it connected")]
+    NotConnected(String),
+    /// The file is no image, or not one of this maker's.
+    #[error("the image {0}")]
+    Image(Refusal),
+    /// No image of this number.
+    #[error("no image {0} is published; `gateway firmware list` lists them")]
+    NoSuchImage(u32),
+}
+
+impl From<StoreError> for WearableError {
+    fn from(error: StoreError) -> Self {
+        Self::People(error.into())
+    }
+}
+
+impl Ward {
+    /// What a wearable is told as soon as it is in.
+    ///
+    /// # Errors
+    /// [`Fault::LocalStorage`].
+    pub(crate) async fn standing_instruction(&self, device: DeviceId) -> Result<Option<Instruction>, Fault> {
+        let settings = self.store.read(move |view| view.settings(device)).await;
+        Ok(settings.map_err(|error| local(&error))?.map(Instruction::Settings))
+    }
+
+    /// A wearable told about itself; what it may be offered then.
+    ///
+    /// # Errors
+    /// [`Fault::LocalStorage`].
+    pub(crate) async fn take_status(
+        &self,
+        device: DeviceId,
+        status: DeviceStatus,
+    ) -> Result<Option<FirmwareOffer>, Fault> {
+        let firmware = status.firmware.clone();
+        let news = {
+            let now = self.now().mono;
+            let mut state = self.state();
+            let before = state.devices.get(&device);
+            let uploaded = before.map_or(now, |told| told.uploaded);
+            let news = status
+                .update
+                .filter(|update| before.is_none_or(|told| told.status.update.as_ref() != Some(update)));
+            state.devices.insert(device, Told { status, at: now, uploaded });
+            news
+        };
+        if let Some(update) = news {
+            self.publish_update(device, update);
+        }
+        let offered =
+            self.store.read(move |view| view.firmware_for(&firmware.hardware, firmware.version)).await;
+        offered.map_err(|error| local(&error))
+    }
+
+    /// How far a wearable is with an image.
+    pub(crate) fn take_firmware_status(&self, device: DeviceId, update: FirmwareStatus) {
+        if let Some(told) = self.state().devices.get_mut(&device) {
+            told.status.update = Some(update);
+        }
+        self.publish_update(device, update);
+    }
+
+    fn publish_update(&self, device: DeviceId, update: FirmwareStatus) {
+        self.publish(WardEvent::Firmware { device: device.to_string(), update: update_view(update) });
+    }
+
+    /// A piece of an image.
+    ///
+    /// # Errors
+    /// [`Fault::LocalStorage`].
+    pub(crate) async fn firmware_piece(&self, request: FirmwareRequest) -> Result<Instruction, Fault> {
+        let FirmwareRequest { image, offset, length } = request;
+        let bytes = self.store.read(move |view| view.firmware_piece(image, offset, length)).await;
+        let bytes = bytes.map_err(|error| local(&error))?;
+        Ok(Instruction::Chunk(FirmwareChunk { image, offset, bytes }))
+    }
+
+    /// Samples of a signal, for whoever watches. They are not stored.
+    pub(crate) fn take_waveform(&self, device: DeviceId, waveform: &Waveform) {
+        self.publish(WardEvent::Waveform {
+            device: device.to_string(),
+            signal: waveform.signal.to_string(),
+            boot: format!("{:016x}", waveform.boot.0),
+            first: waveform.first,
+            time: waveform.taken.wall.map(rfc3339),
+            rate_hz: f64::from(waveform.rate_millihertz) / 1_000.0,
+            scale: waveform.scale.to_f64(),
+            unit: waveform.unit.clone(),
+            simulated: waveform.simulated,
+            samples: waveform.samples.unpack(),
+        });
+    }
+
+    /// Sets how often a wearable measures and sends: kept, then told at once if it is there, and after each login.
+    ///
+    /// # Errors
+    /// [`WearableError::People`].
+    pub async fn set(&self, name: &str, settings: Settings, by: &str) -> Result<SettingsView, WearableError> {
+        let device = self.wearable(name).await?;
+        let (now, by) = (self.now().wall, by.to_owned());
+        let kept = self.store.write(move |ledger| {
+            ledger.set(device, settings)?;
+            ledger.audit(AuditEvent::Controlled, &device.to_string(), &by, &settings.to_string(), now)
+        });
+        kept.await?;
+        let Cadence { sample_ms, upload_ms } = settings.cadence();
+        let told = self.instruct(device, Instruction::Settings(settings));
+        Ok(SettingsView { wearable: device.to_string(), sample_ms, upload_ms, told })
+    }
+
+    /// Asks a wearable for a signal, or to stop; what comes is published as [`WardEvent::Waveform`].
+    ///
+    /// # Errors
+    /// [`WearableError::NotConnected`], [`WearableError::People`].
+    pub async fn ask_waveform(
+        &self,
+        name: &str,
+        signal: Signal,
+        seconds: u16,
+        by: &str,
+    ) -> Result<WaveformAsked, WearableError> {
+        let device = self.wearable(name).await?;
+        self.audit(
+            AuditEvent::Controlled,
+            &device.to_string(),
+            by,
+            &format!("{seconds} s of {signal} asked for"),
+        )
+        .await;
+        if !self.instruct(device, Instruction::Waveform(WaveformRequest { signal, seconds })) {
+            return Err(WearableError::NotConnected(name.to_owned()));
+        }
+        Ok(WaveformAsked { device: device.to_string(), signal: signal.to_string() })
+    }
+
+    /// Publishes an image: kept, then offered to the wearables that it fits and whose version is lower. Without the
+    /// maker's key only its form and its digest are judged; each device judges the signature.
+    ///
+    /// # Errors
+    /// [`WearableError::Image`], [`WearableError::People`].
+    pub async fn publish_firmware(
+        &self,
+        file: &[u8],
+        maker: Option<&VerifyingKey>,
+        by: &str,
+    ) -> Result<ImageView, WearableError> {
+        let (header, body) = image::split(file).map_err(WearableError::Image)?;
+        header.check_body(body).map_err(WearableError::Image)?;
+        maker.map_or(Ok(()), |key| header.verify(key)).map_err(WearableError::Image)?;
+        let (body, verified) = (body.to_vec(), maker.is_some());
+        let (now, by) = (self.now().wall, by.to_owned());
+        let kept = self.store.write(move |ledger| {
+            let image = ledger.publish_firmware(&header, &body, verified, now)?;
+            let said = format!("firmware {} for {} published", image.version, image.hardware);
+            ledger.audit(AuditEvent::Controlled, &image.image.to_string(), &by, &said, now)?;
+            Ok(image)
+        });
+        let published = kept.await?;
+        let (hardware, version) = (published.hardware.clone(), published.version);
+        let offer = self.store.read(move |view| view.firmware_for(&hardware, version - 1)).await?;
+        if let Some(offer) = offer.filter(|offer| offer.image == published.image) {
+            let fits = |told: &Told| {
+                let runs = &told.status.firmware;
+                runs.hardware == published.hardware && runs.version < published.version
+            };
+            let state = self.state();
+            for (device, _) in state.devices.iter().filter(|(_, told)| fits(told)) {
+                let offer = Outbound::Instruction(Instruction::Offer(offer.clone()));
+                state.roster.send(&ClientId::Wearable(*device), offer);
+            }
+        }
+        Ok(image_view(&published))
+    }
+
+    /// The published images.
+    ///
+    /// # Errors
+    /// [`WearableError::People`].
+    pub async fn firmware(&self) -> Result<Vec<ImageView>, WearableError> {
+        Ok(self.store.read(|view| view.firmware()).await?.iter().map(image_view).collect())
+    }
+
+    /// Offers an image no more. A device that is fetching it is told at its next piece.
+    ///
+    /// # Errors
+    /// [`WearableError::NoSuchImage`], [`WearableError::People`].
+    pub async fn withdraw_firmware(&self, image: u32, by: &str) -> Result<u32, WearableError> {
+        let (now, by) = (self.now().wall, by.to_owned());
+        let withdrawn = self.store.write(move |ledger| {
+            ledger.audit(AuditEvent::Controlled, &image.to_string(), &by, "firmware withdrawn", now)?;
+            ledger.withdraw_firmware(image)
+        });
+        if withdrawn.await? { Ok(image) } else { Err(WearableError::NoSuchImage(image)) }
+    }
+
+    /// The wearable of a name or the start of a UUID.
+    async fn wearable(&self, name: &str) -> Result<DeviceId, PeopleError> {
+        match self.find(ClientKind::Wearable, name).await?.id {
+            ClientId::Wearable(device) => Ok(device),
+            ClientId::Patient(_) => {
+                Err(PeopleError::NoSuchClient { kind: ClientKind::Wearable, name: name.to_owned() })
+            }
+        }
+    }
+
+    /// Whether the wearable is in session, and so is being told.
+    fn instruct(&self, device: DeviceId, instruction: Instruction) -> bool {
+        self.state().roster.send(&ClientId::Wearable(device), Outbound::Instruction(instruction))
+    }
+
+    /// Tells once of every wearable in session whose upload is overdue.
+    pub(super) fn find_overdue(&self, now: Monotonic) {
+        let overdue: Vec<DeviceId> = {
+            let mut state = self.state();
+            let in_session = |device: &DeviceId| {
+                let client = ClientId::Wearable(*device);
+                state.roster.session(&client).is_some()
+            };
+            let late = |(device, told): (&DeviceId, &Told)| {
+                (told.is_overdue(now) && in_session(device)).then_some(*device)
+            };
+            let late: std::collections::BTreeSet<DeviceId> = state.devices.iter().filter_map(late).collect();
+            let new = late.difference(&state.overdue).copied().collect();
+            state.overdue = late;
+            new
+        };
+        for device in overdue {
+            self.publish(WardEvent::Overdue { device: device.to_string() });
+        }
+    }
+}
+
+fn update_view(update: FirmwareStatus) -> UpdateView {
+    UpdateView {
+        state: update.state.to_string(),
+        version: update.version,
+        received: update.received,
+        length: update.length,
+        refusal: update.refusal.map(|refusal| refusal.to_string()),
+    }
+}
+
+fn image_view(image: &PublishedImage) -> ImageView {
+    ImageView {
+        image: image.image,
+        hardware: image.hardware.to_string(),
+        version: image.version,
+        length: image.length,
+        verified: image.verified,
+        published: rfc3339(image.published),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{firmware::Firmware, status::LinkQuality};
+
+    use super::*;
+
+    #[test]
+    fn an_upload_is_overdue_when_its_values_are_too_old_to_be_shown_and_not_before() {
+        let told = |cadence| Told {
+            status: DeviceStatus {
+                cadence,
+                battery: None,
+                link: LinkQuality::default(),
+                waiting: 0,
+                lost: 0,
+                firmware: Firmware { name: String::new(), version: 1, hardware: "board".parse().unwrap() },
+                update: None,
+            },
+            at: Monotonic(0),
+            uploaded: Monotonic(1_000),
+        };
+        let slow = told(Cadence { sample_ms: 1_000, upload_ms: 300_000 });
+        assert!(!slow.is_overdue(Monotonic(301_000)), "by design");
+        assert!(!slow.is_overdue(Monotonic(613_000)));
+        assert!(slow.is_overdue(Monotonic(613_001)));
+        assert!(told(Cadence::UNTOLD).is_overdue(Monotonic(13_001)));
+    }
+}
