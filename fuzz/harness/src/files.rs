@@ -1,4 +1,4 @@
-//! The files that the programs keep: keys, identities, tickets, alerts, the journal. A disk returns anything.
+//! The files that the programs keep: keys, identities, tickets, alerts, a device's flash. A disk returns anything.
 
 use std::{
     fs::{self, OpenOptions},
@@ -22,10 +22,13 @@ use protocol::{
 };
 use tempfile::TempDir;
 use wearable::{
-    journal::Journal,
-    keys::{Keys, read_gateway, write_gateway},
+    flash::{Durable, FileFlash, PAGE},
+    identity::Identity,
 };
-use wearable_core::uplink::Entry;
+use wearable_core::{
+    flash::Layout,
+    uplink::ring::{Limits, Uplink},
+};
 
 use crate::{
     content,
@@ -33,22 +36,24 @@ use crate::{
 };
 
 const ALERT: &str = "alert-00000000-0000-7000-8000-000000000000.json";
-const CAPACITY: usize = 64;
+/// As small as a flash may be.
+const LAYOUT: Layout =
+    Layout { config: 0..2 * PAGE, samples: 2 * PAGE..5 * PAGE, thinned: 5 * PAGE..8 * PAGE };
+const LIMITS: Limits = Limits { in_flight: 4, samples_per_batch: 64, batch_bytes: 16_384 };
 
 /// Whatever a file holds, it is understood or refused and never replaced by something else; what is understood is kept
-/// and read back equal. A damaged journal gives the samples before the damage, and no number twice.
+/// and read back equal. A damaged flash gives no sample that was not taken, and is of use again.
 pub fn files(data: &[u8]) {
     let (which, bytes) = select(data);
     let folder = Folder::new();
-    match which % 9 {
+    match which % 8 {
         0 => database_key(&folder, bytes),
         1 => device(&folder, "device-id", bytes),
-        2 => device(&folder, "login-key", bytes),
-        3 => pinned_gateway(&folder, bytes),
-        4 => any_journal(&folder, bytes),
-        5 => damaged_journal(&folder, &mut Unstructured::new(bytes)),
-        6 => identity(&folder, bytes),
-        7 => ticket(&folder, bytes),
+        2 => device(&folder, "storage-key", bytes),
+        3 => any_flash(&folder, bytes),
+        4 => damaged_flash(&folder, &mut Unstructured::new(bytes)),
+        5 => identity(&folder, bytes),
+        6 => ticket(&folder, bytes),
         _ => alert(&folder, bytes),
     }
 }
@@ -97,87 +102,58 @@ fn database_key(folder: &Folder, bytes: &[u8]) {
 
 fn device(folder: &Folder, name: &str, bytes: &[u8]) {
     folder.put(name, bytes);
-    let opened = Keys::open(&folder.open());
+    let opened = Identity::open(&folder.open());
     assert_eq!(folder.get(name), bytes, "an identity was replaced");
-    if let Ok(keys) = opened {
-        let again = Keys::open(&folder.open()).unwrap();
-        assert_eq!(again.device(), keys.device());
-        assert_eq!(again.login().verifying_key(), keys.login().verifying_key());
+    if let Ok(identity) = opened {
+        let again = Identity::open(&folder.open()).unwrap();
+        assert_eq!(again.device, identity.device);
+        assert_eq!(again.storage_key.expose(), identity.storage_key.expose());
     }
 }
 
-fn pinned_gateway(folder: &Folder, bytes: &[u8]) {
-    folder.put("gateway.json", bytes);
-    let dir = folder.open();
-    if let Ok(read) = read_gateway(&dir) {
-        let pinned = read.expect("there is a file");
-        write_gateway(&dir, &pinned).unwrap();
-        assert_eq!(read_gateway(&dir).unwrap(), Some(pinned));
+fn flash(folder: &Folder) -> FileFlash {
+    FileFlash::open(&folder.path.join("flash"), LAYOUT.thinned.end, Durable::Program).unwrap()
+}
+
+fn any_flash(folder: &Folder, bytes: &[u8]) {
+    folder.put("flash", bytes);
+    let mut flash = flash(folder);
+    let Ok((mut uplink, _)) = Uplink::open(&mut flash, &LAYOUT, LIMITS) else { return };
+    let next = uplink.next_seq();
+    if uplink.take(&mut flash, &sample(next.0)).is_ok() {
+        let (again, _) = Uplink::open(&mut flash, &LAYOUT, LIMITS).unwrap();
+        assert!(again.next_seq() > next, "a number twice");
     }
 }
 
-fn any_journal(folder: &Folder, bytes: &[u8]) {
-    folder.put("journal", bytes);
-    let Ok((journal, uplink, recovery)) = Journal::open(folder.open(), CAPACITY) else {
-        return assert_eq!(folder.get("journal"), bytes, "a foreign file was changed");
-    };
-    assert!(recovery.next > uplink.taken() && recovery.discarded <= bytes.len());
-    journal.close(&uplink).unwrap();
-    let (_, again, second) = Journal::open(folder.open(), CAPACITY).unwrap();
-    assert!(again.entries().eq(uplink.entries()), "the same after another start");
-    assert_eq!((second.next, second.discarded), (recovery.next, 0));
-}
-
-/// What a device wrote, and what became of it.
+/// What a device kept, and what became of it.
 #[derive(Debug, Arbitrary)]
 struct Damage {
     taken: u8,
-    formed: u8,
     acknowledged: u8,
-    at: u16,
-    how: How,
+    flips: Vec<u32>,
 }
 
-#[derive(Debug, Arbitrary)]
-enum How {
-    Cut,
-    Flip(u8),
-    Insert(Vec<u8>),
-}
-
-fn damaged_journal(folder: &Folder, input: &mut Unstructured<'_>) {
+fn damaged_flash(folder: &Folder, input: &mut Unstructured<'_>) {
     let Ok(damage) = Damage::arbitrary(input) else { return };
     let taken = u64::from(damage.taken % 40);
-    let (mut journal, mut before, _) = Journal::open(folder.open(), CAPACITY).unwrap();
-    let entries = (1..=taken).map(|seq| Entry::Taken(sample(seq)));
-    let rest = [
-        Entry::Formed(damage.formed.into()),
-        Entry::Acknowledged(Seq(u64::from(damage.acknowledged).min(taken))),
-    ];
-    for entry in entries.chain(rest) {
-        journal.append(std::slice::from_ref(&entry)).unwrap();
-        before.apply(entry);
+    let mut flash = flash(folder);
+    let (mut uplink, _) = Uplink::open(&mut flash, &LAYOUT, LIMITS).unwrap();
+    for seq in 1..=taken {
+        uplink.take(&mut flash, &sample(seq)).unwrap();
     }
-    drop(journal);
-
-    let mut bytes = folder.get("journal");
-    let at = usize::from(damage.at) % bytes.len();
-    match damage.how {
-        How::Cut => bytes.truncate(at),
-        How::Flip(bits) => bytes[at] ^= bits,
-        How::Insert(more) => drop(bytes.splice(at..at, more)),
+    while uplink.next_batch(&mut flash).unwrap().is_some() {}
+    uplink.acknowledge(&mut flash, Seq(u64::from(damage.acknowledged).min(taken))).unwrap();
+    for bit in damage.flips.iter().take(64) {
+        flash.trouble().flip(*bit).unwrap();
     }
-    folder.put("journal", &bytes);
-    let Ok((_, after, recovery)) = Journal::open(folder.open(), CAPACITY) else { return };
-    assert!(recovery.next.0 > taken, "a number twice");
-    let kept = after.entries().filter_map(|entry| match entry {
-        Entry::Taken(sample) => Some(sample),
-        _ => None,
-    });
-    let kept: Vec<Sample> = kept.collect();
-    let first = kept.first().map_or(1, |sample| sample.seq.0);
-    assert!(first <= before.acknowledged().0 + 1, "a sample before the damage is gone");
-    assert!((first..=taken).map(sample).take(kept.len()).eq(kept), "a sample that was not taken so");
+    let Ok((mut uplink, _)) = Uplink::open(&mut flash, &LAYOUT, LIMITS) else { return };
+    while let Ok(Some(batch)) = uplink.next_batch(&mut flash) {
+        assert!(
+            batch.samples.iter().all(|kept| *kept == sample(kept.seq.0)),
+            "a sample that was not taken so"
+        );
+    }
 }
 
 fn identity(folder: &Folder, bytes: &[u8]) {
@@ -231,13 +207,13 @@ pub(crate) fn genuine() -> Vec<Vec<u8>> {
     let folder = Folder::new();
     let dir = folder.open();
     keyfile::obtain(&dir).unwrap();
-    Keys::open(&dir).unwrap();
-    write_gateway(&dir, &gateway(ClientKind::Wearable)).unwrap();
-    let (mut journal, _, _) = Journal::open(dir, CAPACITY).unwrap();
-    let entries =
-        [Entry::Taken(sample(1)), Entry::Taken(sample(2)), Entry::Formed(2), Entry::Acknowledged(Seq(1))];
-    journal.append(&entries).unwrap();
-    drop(journal);
+    Identity::open(&dir).unwrap();
+    drop(dir);
+    let mut flash = flash(&folder);
+    let (mut uplink, _) = Uplink::open(&mut flash, &LAYOUT, LIMITS).unwrap();
+    for seq in 1..=3 {
+        uplink.take(&mut flash, &sample(seq)).unwrap();
+    }
     let store = Store::open(&folder.path).unwrap();
     let binding = Binding {
         patient: "P001".parse().unwrap(),
@@ -255,9 +231,8 @@ pub(crate) fn genuine() -> Vec<Vec<u8>> {
     let kept = KeptAlert { alert: content::alert(), seen: NOW.wall, stage: Stage::Acknowledged };
     store.keep_alert(&kept).unwrap();
     let alert = format!("alert-{}.json", kept.alert.id());
-    let names =
-        [(0, "database.key"), (1, "device-id"), (2, "login-key"), (3, "gateway.json"), (4, "journal")];
-    let more = [(6, "identity.json"), (7, "ticket.json"), (8, &*alert)];
+    let names = [(0, "database.key"), (1, "device-id"), (2, "storage-key"), (3, "flash")];
+    let more = [(5, "identity.json"), (6, "ticket.json"), (7, &*alert)];
     let files = names.iter().chain(&more).map(|(which, name)| [&[*which][..], &folder.get(name)].concat());
-    files.chain([vec![5, 3, 2, 1, 90, 0, 0]]).collect()
+    files.chain([vec![4, 9, 3, 1, 90, 0, 0]]).collect()
 }

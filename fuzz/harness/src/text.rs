@@ -17,9 +17,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use wearable::{
     patient::Patient,
     recording::{Kind, Recording},
-    sampling::{Wearer, quantities},
+    sampling::Wearer,
     scenario::Scenario,
 };
+use wearable_core::sensing::quantities;
 
 use crate::fixture::select;
 
@@ -125,7 +126,7 @@ fn recording(bytes: &[u8]) {
             boot: BootId(1),
             taken: SampleTime { since_boot_ms: 1_000 * second, wall: None },
             simulated: true,
-            quantities: quantities(&step),
+            quantities: quantities(&step.sensed.second),
         };
         let batch = VitalsBatch { previous: [0; 32], samples: vec![sample] };
         assert_eq!(UnverifiedBatch::decode(&batch.encode()).unwrap().verify(), Ok(batch));

@@ -24,9 +24,10 @@ use tokio::{
 };
 use wearable::{
     act::Act,
-    agent::{self as device, Device, DeviceConfig, DeviceError, DeviceEvent, DeviceState, Ended},
+    agent::{self as device, Device, DeviceConfig, DeviceError, DeviceEvent, DeviceState, Ended, Order},
     scenario::Scenario,
 };
+use wearable_core::device::Event;
 
 use crate::{
     cable::Cable,
@@ -108,7 +109,7 @@ pub struct Wearable {
     /// Which.
     pub name: WearableName,
     /// What it can be told.
-    pub commands: mpsc::Sender<Act>,
+    pub orders: mpsc::Sender<Order>,
     /// How it stands.
     pub state: watch::Receiver<DeviceState>,
     task: JoinHandle<Result<Ended, DeviceError>>,
@@ -231,12 +232,12 @@ impl Wearable {
             worn: WORN,
             ..DeviceConfig::new(name.clone(), door.facts.wearables.to_string(), folder)
         };
-        let Device { mut events, state, commands, mut task, .. } =
+        let Device { mut events, state, orders, mut task, .. } =
             device::start(config).with_context(|| format!("{name} does not start"))?;
         let board = door.board.clone();
         let is_in = async {
             while let Some(event) = events.recv().await {
-                let is_in = matches!(event, DeviceEvent::Session { .. });
+                let is_in = matches!(event, DeviceEvent::Device(Event::Session { .. }));
                 board.post(What::Wearable(name.clone(), event));
                 if is_in {
                     return Ok(());
@@ -253,14 +254,14 @@ impl Wearable {
                 board.post(What::Wearable(named.clone(), event));
             }
         });
-        Ok(Self { name, commands, state, task, _reader: reader })
+        Ok(Self { name, orders, state, task, _reader: reader })
     }
 
     /// Waits until the gateway has acknowledged everything, at most `limit`, and ends. Returns how it stood then.
     pub(crate) async fn stop(mut self, limit: Duration) -> anyhow::Result<DeviceState> {
         // What is still waiting then is counted by the caller.
         tokio::time::timeout(limit, self.state.wait_for(|state| state.waiting == 0)).await.ok();
-        self.commands.send(Act::Stop).await.ok();
+        self.orders.send(Act::Stop.into()).await.ok();
         let ended = tokio::time::timeout(GOODBYE, self.task).await;
         ended
             .with_context(|| format!("{} did not end in time", self.name))??

@@ -14,13 +14,17 @@ use gateway::ward::{
 };
 use host::events::EventLines;
 use patient::agent::AgentEvent;
-use protocol::{credential::ClientKind, vitals::KnownQuantity};
+use protocol::{
+    credential::{ClientKind, Suite},
+    vitals::KnownQuantity,
+};
 use serde_json::{Value, json};
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     time::MissedTickBehavior,
 };
 use wearable::agent::DeviceEvent;
+use wearable_core::device::Event;
 
 use crate::{
     news::{News, What},
@@ -186,7 +190,9 @@ impl Teller {
                 self.hear_patient(at, patient.as_str(), event);
             }
             What::Wearable(name, event) => {
-                self.voice.emit(at, name.as_str(), wearable::headless::line(event));
+                for line in wearable::headless::lines(event) {
+                    self.voice.emit(at, name.as_str(), line);
+                }
                 self.hear_wearable(at, name.as_str(), event);
             }
             What::Invited { kind, patient, code } => {
@@ -318,12 +324,21 @@ impl Teller {
     }
 
     fn hear_wearable(&mut self, at: Duration, name: &str, event: &DeviceEvent) {
+        let event = match event {
+            DeviceEvent::Device(event) => event,
+            DeviceEvent::NotStored(reason) => return self.trouble(at, format!("{name}: {reason}")),
+            _ => return,
+        };
         match event {
-            DeviceEvent::Session { resumed: false, .. } => {
+            Event::Session { resumed: false, suite, .. } => {
                 self.arrived += 1;
+                let exchange = match suite {
+                    Suite::Hybrid => "X25519 and ML-KEM-768 together",
+                    _ => "X25519",
+                };
                 self.say_of_few(
                     at,
-                    &format!("{name} paired and logged in: Ed25519 signatures, X25519 key exchange; one sample a second"),
+                    &format!("{name} paired and logged in: Ed25519 signatures, key exchange by {exchange}; one sample a second"),
                 );
                 let is_told = self.arrived.is_multiple_of(10) || self.arrived == self.patients;
                 if self.patients > FEW && is_told {
@@ -332,9 +347,9 @@ impl Teller {
                     self.voice.say(at, &sentence);
                 }
             }
-            DeviceEvent::Session { resumed: true, .. } => self.voice.say(at, &format!("{name} is back")),
-            DeviceEvent::Lost(gap) => self.trouble(at, format!("{name} gave up {} samples", gap.samples)),
-            DeviceEvent::NotStored(reason) | DeviceEvent::Refused(reason) => {
+            Event::Session { resumed: true, .. } => self.voice.say(at, &format!("{name} is back")),
+            Event::Lost(gap) => self.trouble(at, format!("{name} gave up {} samples", gap.samples)),
+            Event::Storage(reason) | Event::Refused(reason) => {
                 self.trouble(at, format!("{name}: {reason}"));
             }
             _ => {}

@@ -223,7 +223,7 @@ impl Ward {
                 let stored = ward.vitals(&patient.id, u32::MAX).await?;
                 let numbers: Vec<u64> = stored.iter().map(|sample| sample.seq).collect();
                 let cable = patient.stop().await?;
-                anyhow::Ok((stock(&name, state.taken.0, state.waiting as u64, &numbers), cable))
+                anyhow::Ok((stock(&name, state.taken.0, state.waiting, &numbers), cable))
             });
         }
         let (mut stocks, mut cables) = (Vec::new(), Vec::new());

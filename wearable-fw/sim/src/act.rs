@@ -23,8 +23,8 @@ button press | hold [SECONDS]                         slide working | configurat
 code ABC-DEF-GH2           confirm                    a code of the gateway's; a factory reset
 network on | off | delay MILLISECONDS | corrupt       gateway wrong | right
 flash flip [BIT]           power-cut N                one bit changes; the N-th write from now is torn and power lost
-clock skew SECONDS         reboot                     battery PERCENT
-scenario NAME              retry                      stop";
+clock skew SECONDS (ahead)   reboot                     battery PERCENT
+scenario NAME              retry                      finish | stop";
 
 /// One thing that is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub enum Act {
     Scenario(Name),
     /// Connect now.
     Retry,
+    /// Measure no more, and end when everything is acknowledged.
+    Finish,
     /// End the program.
     Stop,
 }
@@ -138,8 +140,8 @@ pub enum Board {
     Flip(Option<u32>),
     /// The n-th write to the flash from now is torn, and the power is gone; it comes back at once.
     PowerCut(u32),
-    /// The clock jumps by so many seconds.
-    ClockSkew(i32),
+    /// The clock jumps ahead by so many seconds.
+    ClockSkew(u32),
     /// Off and on again: memory gone, flash kept.
     Reboot,
     /// Charge in percent.
@@ -229,15 +231,14 @@ fn parse(words: &[&str]) -> Option<Act> {
         ("flash", ["flip"]) => Act::Board(Board::Flip(None)),
         ("flash", ["flip", bit]) => Act::Board(Board::Flip(Some(bit.parse().ok()?))),
         ("power-cut", [write]) => Act::Board(Board::PowerCut(number(write, 0, 1..=1_000_000)?)),
-        ("clock", ["skew", seconds]) => Act::Board(Board::ClockSkew(
-            seconds.parse().ok().filter(|seconds: &i32| seconds.unsigned_abs() <= 1 << 28)?,
-        )),
+        ("clock", ["skew", seconds]) => Act::Board(Board::ClockSkew(number(seconds, 0, 1..=999_999)?)),
         ("reboot", []) => Act::Board(Board::Reboot),
         ("battery", [percent]) => {
             Act::Board(Board::Battery(percent.parse().ok().filter(|percent| *percent <= 100)?))
         }
         ("scenario", [name]) => Act::Scenario(name.parse().ok()?),
         ("retry", []) => Act::Retry,
+        ("finish", []) => Act::Finish,
         ("stop", []) => Act::Stop,
         _ => return None,
     })
@@ -382,6 +383,7 @@ impl fmt::Display for Act {
             Self::Board(Board::Battery(percent)) => write!(f, "battery {percent}"),
             Self::Scenario(name) => write!(f, "scenario {}", name.as_str()),
             Self::Retry => f.write_str("retry"),
+            Self::Finish => f.write_str("finish"),
             Self::Stop => f.write_str("stop"),
         }
     }
@@ -418,7 +420,7 @@ mod tests {
             ("gateway wrong", Act::Wire(Wire::WrongGateway(true))),
             ("flash flip 77", Act::Board(Board::Flip(Some(77)))),
             ("power-cut 3", Act::Board(Board::PowerCut(3))),
-            ("clock skew -90", Act::Board(Board::ClockSkew(-90))),
+            ("clock skew 90", Act::Board(Board::ClockSkew(90))),
             ("battery 4", Act::Board(Board::Battery(4))),
             ("scenario finger-off", Act::Scenario("finger-off".parse().unwrap())),
         ];
@@ -443,6 +445,7 @@ mod tests {
             "heart-rate 300",
             "nack nose on",
             "button hold 61",
+            "clock skew -90",
             "battery 101",
             "battery -1",
             "power-cut 0",
@@ -460,7 +463,9 @@ mod tests {
 
     #[test]
     fn every_word_that_people_are_told_is_understood() {
-        for verb in ["temperature usual", "mcu +0.5", "x +0.1", "retry", "stop", "confirm", "flash flip"] {
+        for verb in
+            ["temperature usual", "mcu +0.5", "x +0.1", "retry", "finish", "stop", "confirm", "flash flip"]
+        {
             assert!(verb.parse::<Act>().is_ok(), "{verb}");
             let first = verb.split(' ').next().unwrap();
             assert!(WORDS.contains(first), "{first}");

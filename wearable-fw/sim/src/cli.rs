@@ -9,13 +9,18 @@ use host::{
     datadir,
     exit::{Exit, Stop},
 };
-use protocol::id::WearableName;
+use protocol::{
+    credential::{ClientKind, Suite},
+    id::WearableName,
+};
 
 use crate::{
     agent::{DeviceConfig, Pairing, Speed},
+    ctl::{CtlArgs, PressArgs},
     evaluate::{Options, goals::Set, plot::Span},
     factory::FactoryArgs,
     firmware::FirmwareArgs,
+    fleet::FleetArgs,
     recording::Recording,
     scenario::{Scenario, ScenarioError},
 };
@@ -28,7 +33,7 @@ use crate::{
     args_conflicts_with_subcommands = true,
     about = "A SIMULATED wearable: replays recorded signals and sends vitals to a doctor's gateway",
     after_help = "The first time it needs a code: from the clinic (gateway pair --wearable --patient P001) for --pair,\n\
-                  or its own (--show-code), which is entered there with --code.\n\
+                  or its own (--show-code, or hold the button), which is entered there with --code.\n\
                   Data is kept in --data-dir, else in $VITALWARD_HOME or ~/.local/share/vitalward, wearable-NAME.\n\
                   Not a medical device."
 )]
@@ -70,6 +75,15 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
+    /// Cipher suites to offer, the preferred first: 4 (X25519 and ML-KEM-768 together), 2 (X25519), 3 (as 2, with
+    /// Ascon-AEAD128)
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = parse_suite)]
+    pub suites: Vec<Suite>,
+
+    /// Go on without a gateway and wait for the button (`wearable press`), even without a screen
+    #[arg(long)]
+    pub button: bool,
+
     /// End when N samples were taken and everything is acknowledged
     #[arg(long, value_name = "N")]
     pub samples: Option<u64>,
@@ -96,6 +110,14 @@ pub enum Verb {
     Firmware(FirmwareArgs),
     /// Make a device's identity, its signed manifest and its label
     Factory(FactoryArgs),
+    /// Do something to a running wearable, or ask how it is
+    Ctl(CtlArgs),
+    /// Press the button of a running wearable
+    Press(PressArgs),
+    /// List the scenarios that come with the program
+    Scenarios,
+    /// Be many wearables at once, for load
+    Fleet(FleetArgs),
 }
 
 /// What a person typed behind `evaluate`.
@@ -178,7 +200,14 @@ impl EvaluateArgs {
     }
 }
 
-fn parse_speed(text: &str) -> Result<Speed, String> {
+fn parse_suite(text: &str) -> Result<Suite, String> {
+    let suite = text.parse().ok().and_then(Suite::from_number);
+    suite
+        .filter(|suite| ClientKind::Wearable.suites().contains(suite))
+        .ok_or_else(|| format!("{text:?} is no suite of a wearable: 2, 3 or 4"))
+}
+
+pub(crate) fn parse_speed(text: &str) -> Result<Speed, String> {
     text.parse()
         .ok()
         .and_then(Speed::new)
@@ -203,19 +232,23 @@ impl Args {
         let recording = self.recording.as_deref().map(open_recording).transpose()?;
         let scenario = Scenario::load(&self.scenario).map_err(|error| scenario_refused(&error))?;
         let speed = self.speed.or_else(|| scenario.speed.and_then(Speed::new)).unwrap_or(Speed::REAL);
+        let usual = DeviceConfig::new(self.name, self.gateway, data_dir);
         Ok(DeviceConfig {
+            suites: if self.suites.is_empty() { usual.suites.clone() } else { self.suites },
             pairing,
+            attended: self.button,
+            control: true,
             recording,
             scenario,
             seed: self.seed,
             speed,
             samples: self.samples,
-            ..DeviceConfig::new(self.name, self.gateway, data_dir)
+            ..usual
         })
     }
 }
 
-fn scenario_refused(error: &ScenarioError) -> Stop {
+pub(crate) fn scenario_refused(error: &ScenarioError) -> Stop {
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
     Stop::new(Exit::Usage, format!("--scenario: {error}{cause}"))
 }

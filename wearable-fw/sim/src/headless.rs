@@ -3,6 +3,11 @@
 use protocol::id::{DeviceId, WearableName};
 use serde_json::{Value, json};
 
+use wearable_core::{
+    device::{BootReport, Event},
+    uplink::ring::{Gap, Recovery},
+};
+
 use crate::agent::DeviceEvent;
 
 /// The first line.
@@ -11,38 +16,87 @@ pub fn started(name: &WearableName, id: DeviceId, is_new: bool) -> Value {
     json!({"event": "started", "name": name.as_str(), "device": id.to_string(), "new": is_new, "simulated": true})
 }
 
-/// The line of an event.
+/// The lines of an event; most have one.
 #[must_use]
-pub fn line(event: &DeviceEvent) -> Value {
+pub fn lines(event: &DeviceEvent) -> Vec<Value> {
     match event {
-        DeviceEvent::Code(code) => json!({"event": "code", "code": code.to_string()}),
-        DeviceEvent::Paired { doctor, gateway } => {
+        DeviceEvent::Device(event) => vec![line(event)],
+        DeviceEvent::Found(report) => found(report),
+        DeviceEvent::Booted { why, report } => {
+            let boot = json!({
+                "event": "boot", "reason": why, "mode": report.mode.to_string(), "waiting": report.samples.waiting,
+            });
+            std::iter::once(boot).chain(found(report)).collect()
+        }
+        // A device takes one a second; its number comes with the acknowledgement.
+        DeviceEvent::Taken(_) => vec![],
+        DeviceEvent::NotStored(reason) => {
+            vec![json!({"event": "gap", "reason": "storage", "lost": 1, "error": reason})]
+        }
+        DeviceEvent::Did(act) => vec![json!({"event": "did", "what": act.to_string()})],
+        DeviceEvent::Missed(events) => vec![json!({"event": "missed", "events": events})],
+    }
+}
+
+fn found(report: &BootReport) -> Vec<Value> {
+    let Recovery { missing, skipped, .. } = &report.samples;
+    let damaged = report
+        .configuration_damaged
+        .then(|| json!({"event": "refused", "reason": "the configuration is damaged: pair again"}));
+    let skipped = skipped.map(|Gap { first, last, .. }| {
+        json!({"event": "gap", "reason": "restart", "first": first.0, "last": last.0, "lost": 0})
+    });
+    let lost = missing.map(|Gap { first, last, samples }| {
+        json!({"event": "gap", "reason": "flash", "first": first.0, "last": last.0, "lost": samples})
+    });
+    [damaged, skipped, lost].into_iter().flatten().collect()
+}
+
+fn line(event: &Event) -> Value {
+    match event {
+        Event::Mode { from, to } => json!({"event": "mode", "from": from.to_string(), "to": to.to_string()}),
+        Event::Code(code) => json!({"event": "code", "code": code.to_string()}),
+        Event::Granted { doctor, gateway } => {
+            json!({"event": "granted", "doctor": doctor.as_str(), "gateway": gateway.to_string()})
+        }
+        Event::Bound { doctor, gateway } => {
             json!({"event": "paired", "doctor": doctor.as_str(), "gateway": gateway.to_string()})
         }
-        DeviceEvent::Session { session, resumed, doctor } => json!({
-            "event": "session", "resumed": resumed, "doctor": doctor.as_str(), "session": session.to_string(),
+        Event::Session { session, resumed, suite, doctor } => json!({
+            "event": "session", "resumed": resumed, "suite": suite.number(), "doctor": doctor.as_str(),
+            "session": session.to_string(),
         }),
-        DeviceEvent::Acknowledged(seq) => json!({"event": "acknowledged", "seq": seq.0}),
-        DeviceEvent::Lost(gap) => json!({
+        Event::Acknowledged(seq) => json!({"event": "acknowledged", "seq": seq.0}),
+        Event::Lost(gap) => json!({
             "event": "gap", "reason": "full", "first": gap.first.0, "last": gap.last.0, "lost": gap.samples,
         }),
-        DeviceEvent::Skipped { first, last } => {
-            json!({"event": "gap", "reason": "restart", "first": first.0, "last": last.0, "lost": 0})
+        Event::Disconnected(reason) => json!({"event": "disconnected", "reason": reason}),
+        Event::Refused(reason) => json!({"event": "refused", "reason": reason}),
+        Event::Storage(error) => json!({"event": "storage", "error": error}),
+        Event::ResetAsked => json!({"event": "reset_asked"}),
+        Event::ResetDone => json!({"event": "reset"}),
+        Event::Settings(settings) => {
+            let cadence = settings.cadence();
+            json!({"event": "settings", "sample_ms": cadence.sample_ms, "upload_ms": cadence.upload_ms})
         }
-        DeviceEvent::Discarded { bytes } => json!({"event": "gap", "reason": "journal", "bytes": bytes}),
-        DeviceEvent::NotStored(reason) => {
-            json!({"event": "gap", "reason": "storage", "lost": 1, "error": reason})
+        Event::Waveform(request) => {
+            json!({"event": "waveform", "signal": request.signal.to_string(), "seconds": request.seconds})
         }
-        DeviceEvent::Refused(reason) => json!({"event": "refused", "reason": reason}),
-        DeviceEvent::Disconnected(reason) => json!({"event": "disconnected", "reason": reason}),
-        DeviceEvent::Missed(events) => json!({"event": "missed", "events": events}),
+        Event::Update(status) => json!({
+            "event": "update", "state": status.state.to_string(), "version": status.version,
+            "received": status.received, "length": status.length,
+            "refusal": status.refusal.map(|refusal| refusal.to_string()),
+        }),
+        Event::Restart => json!({"event": "restart"}),
+        Event::Missed(events) => json!({"event": "missed", "events": events}),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::credential::Suite;
     use protocol::id::{GatewayId, Seq, SessionId};
-    use wearable_core::uplink::Gap;
+    use wearable_core::uplink::ring::Gap;
 
     use super::*;
 
@@ -51,21 +105,21 @@ mod tests {
         let doctor = || "D001".parse().unwrap();
         let session = SessionId::from_bytes([1; 16]);
         let lines = [
-            (DeviceEvent::Code("ABC-DEF-GH2".parse().unwrap()), r#"{"code":"ABC-DEF-GH2","event":"code"}"#),
+            (Event::Code("ABC-DEF-GH2".parse().unwrap()), r#"{"code":"ABC-DEF-GH2","event":"code"}"#),
             (
-                DeviceEvent::Paired { doctor: doctor(), gateway: GatewayId::from_bytes([2; 16]) },
+                Event::Bound { doctor: doctor(), gateway: GatewayId::from_bytes([2; 16]) },
                 r#"{"doctor":"D001","event":"paired","gateway":"02020202-0202-0202-0202-020202020202"}"#,
             ),
             (
-                DeviceEvent::Session { session, resumed: true, doctor: doctor() },
-                r#"{"doctor":"D001","event":"session","resumed":true,"session":"01010101-0101-0101-0101-010101010101"}"#,
+                Event::Session { session, resumed: true, suite: Suite::Hybrid, doctor: doctor() },
+                r#"{"doctor":"D001","event":"session","resumed":true,"session":"01010101-0101-0101-0101-010101010101","suite":4}"#,
             ),
-            (DeviceEvent::Acknowledged(Seq(7)), r#"{"event":"acknowledged","seq":7}"#),
+            (Event::Acknowledged(Seq(7)), r#"{"event":"acknowledged","seq":7}"#),
             (
-                DeviceEvent::Lost(Gap { first: Seq(1), last: Seq(64), samples: 64 }),
+                Event::Lost(Gap { first: Seq(1), last: Seq(64), samples: 64 }),
                 r#"{"event":"gap","first":1,"last":64,"lost":64,"reason":"full"}"#,
             ),
-            (DeviceEvent::Refused("no".into()), r#"{"event":"refused","reason":"no"}"#),
+            (Event::Refused("no".into()), r#"{"event":"refused","reason":"no"}"#),
         ];
         for (event, text) in lines {
             assert_eq!(line(&event).to_string(), text);

@@ -1,7 +1,7 @@
 //! The program `wearable`: reads the command line, starts the device, and shows it on a screen or in event lines.
 
 use std::{
-    io::{self, BufRead, IsTerminal, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
@@ -17,7 +17,12 @@ use wearable::{
     act::Act,
     agent::{self, Device, DeviceError, Ended, Pairing},
     cli::{Args, EvaluateArgs, Verb},
-    evaluate, factory, firmware, headless, screen,
+    ctl::{self, CtlArgs},
+    evaluate, factory, firmware,
+    fleet::{self, FleetArgs},
+    headless,
+    scenario::{self, Scenario},
+    screen,
 };
 
 fn main() -> ExitCode {
@@ -34,6 +39,10 @@ fn main() -> ExitCode {
         Some(Verb::Evaluate(evaluate)) => run_evaluate(evaluate),
         Some(Verb::Firmware(firmware)) => firmware::run(&firmware, &mut io::stdout()).map(|()| Exit::Done),
         Some(Verb::Factory(factory)) => factory::run(&factory, &mut io::stdout()).map(|()| Exit::Done),
+        Some(Verb::Ctl(ctl)) => run_ctl(&ctl),
+        Some(Verb::Press(press)) => run_ctl(&press.into()),
+        Some(Verb::Scenarios) => list_scenarios(),
+        Some(Verb::Fleet(fleet)) => run_fleet(fleet),
         None => run(args).map(|()| Exit::Done),
     };
     match ended {
@@ -54,18 +63,42 @@ fn run_evaluate(args: EvaluateArgs) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
+fn run_ctl(args: &CtlArgs) -> anyhow::Result<Exit> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    runtime.block_on(ctl::run(args, &mut io::stdout()))?;
+    Ok(Exit::Done)
+}
+
+fn list_scenarios() -> anyhow::Result<Exit> {
+    let mut out = io::stdout().lock();
+    for Scenario { name, title, .. } in scenario::built_in() {
+        writeln!(out, "{:<14} {title}", name.as_str())?;
+    }
+    Ok(Exit::Done)
+}
+
+fn run_fleet(args: FleetArgs) -> anyhow::Result<Exit> {
+    log_to_stderr(false);
+    let (count, as_json) = (args.count.into(), args.json);
+    let config = args.into_config(&mut io::stdin().lock())?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
+    let (tally, ran) = runtime.block_on(Box::pin(fleet::run(config, &mut io::stderr())))?;
+    io::stdout().write_all(fleet::summary(count, &tally, ran, as_json).as_bytes())?;
+    Ok(fleet::exit_of(count, &tally))
+}
+
 fn run(args: Args) -> anyhow::Result<()> {
     let headless = args.headless || !io::stdin().is_terminal() || !io::stdout().is_terminal();
     log_to_stderr(!headless);
     let data_dir = args.data_dir()?;
-    let mut pairing = match args.pair {
-        Some(given) => Some(Pairing::Enter(given.read(&mut io::stdin().lock())?)),
+    let pairing = match &args.pair {
+        Some(given) => Some(Pairing::Enter(given.clone().read(&mut io::stdin().lock())?)),
         None => args.show_code.then_some(Pairing::Show),
     };
-    if pairing.is_none() && !headless && !data_dir.join("gateway.json").exists() {
-        pairing = Some(ask_for_code()?);
-    }
-    let config = args.into_config(data_dir, pairing)?;
+    let mut config = args.into_config(data_dir, pairing)?;
+    // Somebody in front of a screen can press the button.
+    config.attended |= !headless;
     let name = config.name.clone();
     let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
     runtime.block_on(async {
@@ -87,10 +120,10 @@ async fn follow(mut device: Device, lines: &EventLines) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             event = device.events.recv() => match event {
-                Some(event) => lines.emit(&headless::line(&event)),
+                Some(event) => headless::lines(&event).iter().for_each(|line| lines.emit(line)),
                 None => break,
             },
-            () = signals.next() => stop(&device).await,
+            () = signals.next() => device.order(Act::Stop).await,
         }
     }
     let (Ended::Stopped | Ended::Delivered) =
@@ -98,38 +131,9 @@ async fn follow(mut device: Device, lines: &EventLines) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn stop(device: &Device) {
-    // It fails only if the device has ended by itself.
-    device.commands.send(Act::Stop).await.ok();
-}
-
 /// The sentence with its causes, and the exit code.
 fn explain(error: DeviceError) -> anyhow::Error {
     let exit = error.exit();
     let said = format!("{:#}", anyhow::Error::new(error));
     Stop::new(exit, said).into()
-}
-
-/// Asks until the answer is a code, or nothing: then the device shows one.
-fn ask_for_code() -> anyhow::Result<Pairing> {
-    let mut out = io::stdout();
-    writeln!(out, "This SIMULATED wearable is not paired yet.")?;
-    loop {
-        write!(
-            out,
-            "Code from the clinic (or Enter, to show a code to enter at the gateway; Ctrl-C to leave): "
-        )?;
-        out.flush()?;
-        let mut line = String::new();
-        if io::stdin().lock().read_line(&mut line)? == 0 {
-            return Err(explain(DeviceError::Unpaired));
-        }
-        match line.trim() {
-            "" => return Ok(Pairing::Show),
-            text => match text.parse() {
-                Ok(code) => return Ok(Pairing::Enter(code)),
-                Err(error) => writeln!(out, "{error}")?,
-            },
-        }
-    }
 }

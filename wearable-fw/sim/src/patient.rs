@@ -2,7 +2,7 @@
 
 use crate::{
     act::{Act, Body},
-    recording::{Recording, Recordings, Replay, ReplayError, ReplayOptions, Signals},
+    recording::{Contact, Recording, Recordings, Replay, ReplayError, ReplayOptions, Signals},
     scenario::Scenario,
 };
 
@@ -52,6 +52,12 @@ impl Patient {
     #[must_use]
     pub const fn scenario(&self) -> &Scenario {
         &self.scenario
+    }
+
+    /// How the body is, and what touches it.
+    #[must_use]
+    pub const fn contact(&self) -> Contact {
+        self.replay.contact()
     }
 
     /// Rates of the two recordings, Hz: ECG and PPG.

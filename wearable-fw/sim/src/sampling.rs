@@ -1,147 +1,38 @@
-//! From what was measured in a second to the quantities that travel. Owns the units, which quantity has which name and the
-//! numbers of methods and reasons; knows neither numbers nor time of samples. What could not be measured says why.
+//! A simulated device on its patient: each second of signals through the chips and the firmware that reads them. Owns both;
+//! knows neither numbers nor time of samples.
 
-use protocol::{
-    reading::{Measurement, Method, Reason},
-    vitals::{Decimal, KnownQuantity, Quantity},
-};
-use wearable_core::dsp::{self, Monitor, Readings, SampleRates, motion::Motion, spo2::Calibration};
+use wearable_core::dsp::Readings;
 
 use crate::{
     act::{Act, Body},
+    chips::{Bench, Faults, Sensed},
     patient::{Patient, Second},
-    recording::{Celsius, Motion as Acceleration, ReplayError, Signals, Temperatures},
+    recording::{ACCELERATION_HZ, ReplayError},
     scenario::Scenario,
 };
-
-/// Full scale and reference of the simulated 18-bit converter: counts become 0.1 mV of 1.8 V.
-const CONVERTER_COUNTS: i32 = 1 << 18;
-const REFERENCE_TENTH_MILLIVOLT: i32 = 18_000;
-
-/// The quantities of a second, what matters most first.
-#[must_use]
-pub fn quantities(step: &Step) -> Vec<Quantity> {
-    use KnownQuantity as Known;
-    let readings = &step.readings;
-    let celsius = |known: Known, value: Celsius| known.measured(value.hundredths().into(), -2);
-    let gravity = |known: Known, thousandths: i16| known.measured(thousandths.into(), -3);
-    let mut quantities = vec![
-        measured(Known::HEART_RATE, readings.heart_rate, -1, |rate| rate.tenths()),
-        measured(Known::PULSE_RATE, readings.pulse_rate, -1, |rate| rate.tenths()),
-        measured(Known::SPO2, readings.spo2, -1, |saturation| saturation.tenths()),
-        measured(Known::RESPIRATION, readings.respiration, -1, |rate| rate.tenths()),
-        celsius(Known::BODY_TEMPERATURE, step.temperatures.body),
-        measured(Known::PERFUSION_INDEX, readings.perfusion, -2, |index| index.hundredths()),
-        motion(readings.motion),
-        measured(Known::SDNN, readings.variability, -1, |variability| variability.sdnn),
-        measured(Known::RMSSD, readings.variability, -1, |variability| variability.rmssd),
-        signal(Known::ECG_QUALITY, readings.ecg_quality, readings.heart_rate),
-        signal(Known::PPG_QUALITY, readings.ppg_quality, readings.pulse_rate),
-        celsius(Known::MCU_TEMPERATURE, step.temperatures.mcu),
-        celsius(Known::IMU_TEMPERATURE, step.temperatures.imu),
-        gravity(Known::ACCELERATION_X, step.acceleration.x),
-        gravity(Known::ACCELERATION_Y, step.acceleration.y),
-        gravity(Known::ACCELERATION_Z, step.acceleration.z),
-    ];
-    quantities.extend(step.raw_pulse.last().map(|counts| {
-        let volts = i64::from(*counts) * i64::from(REFERENCE_TENTH_MILLIVOLT) / i64::from(CONVERTER_COUNTS);
-        Known::RAW_PULSE.measured(i32::try_from(volts).unwrap_or(i32::MAX), -4)
-    }));
-    quantities
-}
-
-fn measured<T: Copy>(
-    known: KnownQuantity,
-    reading: dsp::Reading<T>,
-    exponent: i8,
-    mantissa: impl Fn(T) -> u16,
-) -> Quantity {
-    known.reading(match reading {
-        Ok(measured) => Ok(Measurement {
-            value: Decimal { mantissa: mantissa(measured.value).into(), exponent },
-            quality: Some(measured.quality.percent()),
-            method: method(measured.method),
-            calibration: measured.calibration,
-        }),
-        Err(why) => Err(reason(why)),
-    })
-}
-
-/// Neither the motion state nor a signal's quality is itself assessed.
-fn unassessed(known: KnownQuantity, mantissa: i32, method: Method) -> Quantity {
-    let value = Decimal { mantissa, exponent: 0 };
-    known.reading(Ok(Measurement { value, quality: None, method, calibration: 0 }))
-}
-
-fn motion(state: Motion) -> Quantity {
-    let moving = match state {
-        Motion::Unknown => return KnownQuantity::MOTION.reading(Err(Reason::SETTLING)),
-        Motion::Still => 0,
-        Motion::Moving => 1,
-    };
-    unassessed(KnownQuantity::MOTION, moving, Method::ACCELERATION)
-}
-
-/// A signal that cannot be judged has no quality for the reason that its rate is not measured, but for a finding.
-fn signal<T: Copy>(known: KnownQuantity, quality: Option<dsp::Quality>, rate: dsp::Reading<T>) -> Quantity {
-    match quality {
-        Some(quality) => unassessed(known, quality.percent().into(), Method::SIGNAL_INDEX),
-        None => known.reading(Err(match rate {
-            Ok(_) | Err(dsp::Reason::NoBeat) => Reason::SETTLING,
-            Err(why) => reason(why),
-        })),
-    }
-}
-
-const fn method(method: dsp::Method) -> Method {
-    match method {
-        dsp::Method::EcgBeats => Method::ECG_BEATS,
-        dsp::Method::PulsePeriod => Method::PULSE_PERIOD,
-        dsp::Method::PulseSpectrum => Method::PULSE_SPECTRUM,
-        dsp::Method::RatioOfRatios => Method::RATIO_OF_RATIOS,
-        dsp::Method::PulseAmplitude => Method::PULSE_AMPLITUDE,
-        dsp::Method::PulseModulation => Method::PULSE_MODULATION,
-        dsp::Method::Impedance => Method::IMPEDANCE,
-    }
-}
-
-const fn reason(reason: dsp::Reason) -> Reason {
-    match reason {
-        dsp::Reason::Settling => Reason::SETTLING,
-        dsp::Reason::LowQuality => Reason::LOW_QUALITY,
-        dsp::Reason::Motion => Reason::MOTION,
-        dsp::Reason::Saturated => Reason::SATURATED,
-        dsp::Reason::FingerOff => Reason::FINGER_OFF,
-        dsp::Reason::LeadOff => Reason::LEAD_OFF,
-        dsp::Reason::LowPerfusion => Reason::LOW_PERFUSION,
-        dsp::Reason::NoBeat => Reason::NO_BEAT,
-        dsp::Reason::NoSignal => Reason::NO_SIGNAL,
-    }
-}
 
 /// What the device makes of one second of its patient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Seconds since the replay began, 0 first; the readings hold at the end of this second.
     pub second: u32,
-    /// What the firmware measures.
-    pub readings: Readings,
-    /// Synthetic.
-    pub temperatures: Temperatures,
-    /// Synthetic, the newest of this second.
-    pub acceleration: Acceleration,
-    /// ECG of this second, microvolt.
-    pub raw_ecg: Vec<i32>,
-    /// Infrared light of this second, counts: the raw pulse.
-    pub raw_pulse: Vec<i32>,
+    /// As the firmware had it.
+    pub sensed: Sensed,
 }
 
-/// A patient and the firmware's signal processing that is worn.
+impl Step {
+    /// What the firmware knows of the body.
+    #[must_use]
+    pub const fn readings(&self) -> &Readings {
+        &self.sensed.second.readings
+    }
+}
+
+/// A patient and the device that is worn.
 #[derive(Clone, Debug)]
 pub struct Wearer {
     patient: Patient,
-    /// Ten kilobytes are too much for the futures that hold a patient.
-    monitor: Box<Monitor>,
+    bench: Bench,
 }
 
 impl Wearer {
@@ -150,8 +41,8 @@ impl Wearer {
     /// # Errors
     /// [`ReplayError`].
     pub fn new(patient: Patient) -> Result<Self, ReplayError> {
-        let monitor = monitor(&patient)?;
-        let mut wearer = Self { patient, monitor };
+        let bench = bench(&patient)?;
+        let mut wearer = Self { patient, bench };
         wearer.settle();
         Ok(wearer)
     }
@@ -166,14 +57,14 @@ impl Wearer {
         &self.patient
     }
 
-    /// Starts a scenario from its first second, or as many later as the device was worn. The signal processing starts
-    /// anew, as after putting the device on.
+    /// Starts a scenario from its first second, or as many later as the device was worn. The device is switched off and on,
+    /// so that the signal processing starts anew; what is wrong with its sensors stays.
     ///
     /// # Errors
     /// [`ReplayError`]; the running scenario then goes on.
     pub fn set_scenario(&mut self, scenario: Scenario) -> Result<(), ReplayError> {
         self.patient.set_scenario(scenario)?;
-        self.monitor = monitor(&self.patient)?;
+        self.restart()?;
         self.settle();
         Ok(())
     }
@@ -183,42 +74,47 @@ impl Wearer {
         self.patient.act(body);
     }
 
+    /// What is wrong with the sensors from now on.
+    pub const fn faults(&mut self) -> &mut Faults {
+        &mut self.bench.faults
+    }
+
+    /// The device lost its memory: sensors and signal processing start anew; what is wrong with the sensors stays.
+    ///
+    /// # Errors
+    /// [`ReplayError`].
+    pub fn restart(&mut self) -> Result<(), ReplayError> {
+        let faults = self.bench.faults;
+        self.bench = bench(&self.patient)?;
+        self.bench.faults = faults;
+        Ok(())
+    }
+
     /// The next second, and what the scenario does to everything else than the patient.
     pub fn next_second(&mut self) -> (Vec<Act>, Step) {
         let Second { acts, signals } = self.patient.next_second();
-        self.monitor.set_electrodes(signals.electrodes);
-        let Signals { second, ecg, light, acceleration, temperatures, .. } = signals;
-        let until = |at: usize| at * acceleration.len() / light.len();
-        for (at, [red, infrared]) in light.iter().enumerate() {
-            for Acceleration { x, y, z } in acceleration.get(until(at)..until(at + 1)).unwrap_or_default() {
-                self.monitor.push_acceleration([*x, *y, *z].map(i32::from));
-            }
-            self.monitor.push_ppg(*red, *infrared);
-        }
-        for sample in &ecg {
-            self.monitor.push_ecg(*sample);
-        }
-        let step = Step {
-            second,
-            readings: self.monitor.readings(),
-            temperatures,
-            acceleration: acceleration.last().copied().unwrap_or_default(),
-            raw_ecg: ecg,
-            raw_pulse: light.into_iter().map(|[_, infrared]| infrared).collect(),
-        };
-        (acts, step)
+        (acts, Step { second: signals.second, sensed: self.bench.next_second(&signals) })
     }
 }
 
-fn monitor(patient: &Patient) -> Result<Box<Monitor>, ReplayError> {
+fn bench(patient: &Patient) -> Result<Bench, ReplayError> {
     let [ecg_hz, ppg_hz] = patient.rates_hz();
-    let rates = SampleRates { ecg_hz, ppg_hz, ..SampleRates::default() };
-    Ok(Box::new(Monitor::new(rates, Calibration::V1)?))
+    Ok(Bench::new(ecg_hz, ppg_hz, ACCELERATION_HZ)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::{
+        reading::{Method, Reason},
+        vitals::{KnownQuantity, Quantity},
+    };
+    use wearable_core::sensing;
+
     use super::*;
+
+    fn quantities(step: &Step) -> Vec<Quantity> {
+        sensing::quantities(&step.sensed.second)
+    }
 
     fn wearer(scenario: &str, worn: u32) -> Wearer {
         let scenario = Scenario::load(scenario).unwrap();

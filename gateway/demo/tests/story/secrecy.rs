@@ -59,7 +59,7 @@ fn logs_hold_no_key_no_token_no_code_and_no_alert() {
         used_ticket.into(),
         ticket(&ward).into(),
         patient_keys(&ward).into(),
-        vec![("the wearable's key", fs::read(ward.spot.path().join("wearable-W1/login-key")).unwrap())],
+        vec![("the wearable's key", fs::read(ward.spot.path().join("wearable-W1/storage-key")).unwrap())],
         gateway_keys(&ward).into(),
     ]
     .concat();

@@ -1,30 +1,25 @@
-//! One device at work: it samples whether or not there is a gateway, keeps what it sampled, and sends it when there is
-//! one. Owns the decisions about connection, pairing and trust; the screen and the event lines only look on.
+//! A device at work on a host: the core's [`Device`](wearable_core::device::Device) with a file for its flash, a cable for
+//! its network, a recording for its sensors, and a hand that can do to it whatever [`act`](crate::act) has words for.
 //!
 //! [`start`] gives a [`Device`]: events (bounded; see [`DeviceEvent::Missed`]), the newest [`DeviceState`], a channel for
-//! commands, and the task. The session's ticket is kept in memory only, as on a board: after a restart the device logs in
-//! fully.
-//!
-//! Over plain TCP anybody on the network can answer in the gateway's place, so what is said before a login is complete
-//! ends nothing: a refusal, or a gateway that does not prove to be the pinned one, is reported and shown, no sample is
-//! sent, sampling goes on, the clock stays as it is, and the device tries again after [`REFUSED_WAIT`] or when its
-//! person says so. Only what the pinned gateway says in a session ([`DeviceError::Revoked`]) ends the device. A pairing
-//! has its person beside it and ends with its refusal.
+//! orders, and the task. Decisions about connection, pairing and trust are the core's; screen, event lines and control
+//! socket only look on and press buttons.
 
-mod link;
-mod refusal;
+mod board;
+mod clock;
 mod run;
 mod state;
 
-use std::{path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use host::{
+    control::ControlSocket,
     datadir::{DataDir, DataDirError},
-    exit::Exit,
+    exit::{Exit, Stop},
 };
 use protocol::{
-    error::Fault,
-    id::{DeviceId, WearableName},
+    credential::{ClientKind, Suite},
+    id::{DeviceId, InvalidId, WearableName},
     pairing::code::PairingCode,
 };
 use thiserror::Error;
@@ -32,33 +27,26 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
+use wearable_core::{device::BootError, mode::Mode};
 
-pub use self::state::{DeviceEvent, DeviceState, LinkState};
+pub use self::{
+    board::FlashSize,
+    state::{DeviceEvent, DeviceState, Order},
+};
 use crate::{
     act::Act,
-    clock::DeviceClock,
-    journal::{Journal, JournalError},
-    keys::{self, Keys, KeysError},
-    outbox::{Outbox, OutboxError},
+    identity::IdentityError,
     patient::Patient,
     recording::{Recording, ReplayError},
     sampling::Wearer,
     scenario::Scenario,
 };
 
-/// Six hours at one sample a second.
-pub const DEFAULT_CAPACITY: usize = 6 * 3_600;
-/// How long a code is tried.
-pub const PAIRING_LIMIT: Duration = Duration::from_secs(600);
 /// Between two tries after a refusal.
 pub const REFUSED_WAIT: Duration = Duration::from_secs(60);
-/// What the device says that it runs.
-pub const FIRMWARE: &str = concat!("vitalward-sim ", env!("CARGO_PKG_VERSION"));
-/// What it says that it runs on.
-pub const HARDWARE: &str = "host";
 
 const EVENTS: usize = 1_024;
-const COMMANDS: usize = 16;
+const ORDERS: usize = 16;
 
 /// How fast record time passes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,7 +81,7 @@ pub enum Pairing {
 }
 
 /// What a device is started with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DeviceConfig {
     /// What people call it.
     pub name: WearableName,
@@ -101,11 +89,15 @@ pub struct DeviceConfig {
     pub gateway: String,
     /// Its data folder.
     pub data_dir: PathBuf,
-    /// Pair first, even if it is paired.
+    /// Pair first, even if it is paired: the buttons are pressed at the start.
     pub pairing: Option<Pairing>,
+    /// Whether somebody is there to press buttons: then it goes on without a gateway, and after a pairing that failed.
+    pub attended: bool,
+    /// Whether it answers on a control socket in its data folder.
+    pub control: bool,
     /// A recording in place of the shipped one of its kind.
     pub recording: Option<Recording>,
-    /// What happens to the simulated patient.
+    /// What happens to the simulated patient and the device.
     pub scenario: Scenario,
     /// Which simulated patient, unless the scenario's is right.
     pub seed: Option<u64>,
@@ -116,8 +108,10 @@ pub struct DeviceConfig {
     pub speed: Speed,
     /// End when so many samples were taken and everything is acknowledged.
     pub samples: Option<u64>,
-    /// Most samples that are kept.
-    pub capacity: usize,
+    /// The suites that it offers, the preferred first.
+    pub suites: Vec<Suite>,
+    /// How much flash it has.
+    pub flash: FlashSize,
     /// Between two tries after a refusal.
     pub refused_wait: Duration,
 }
@@ -131,13 +125,16 @@ impl DeviceConfig {
             gateway,
             data_dir,
             pairing: None,
+            attended: false,
+            control: false,
             recording: None,
             scenario: Scenario::default(),
             seed: None,
             worn: 0,
             speed: Speed::REAL,
             samples: None,
-            capacity: DEFAULT_CAPACITY,
+            suites: ClientKind::Wearable.suites().to_vec(),
+            flash: FlashSize::default(),
             refused_wait: REFUSED_WAIT,
         }
     }
@@ -158,19 +155,25 @@ pub enum DeviceError {
     /// The data folder.
     #[error(transparent)]
     Folder(#[from] DataDirError),
-    /// Its keys.
+    /// Its identity.
     #[error(transparent)]
-    Keys(#[from] KeysError),
-    /// Its journal.
+    Identity(#[from] IdentityError),
+    /// Its flash's file.
+    #[error("the flash's file cannot be used")]
+    Flash(#[source] io::Error),
+    /// A fault of this program.
+    #[error("no hardware has this id: {0}")]
+    Hardware(InvalidId),
+    /// What is on its flash.
     #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// Its journal, while it ran.
+    Boot(#[from] BootError),
+    /// The control socket.
     #[error(transparent)]
-    Outbox(#[from] OutboxError),
+    Control(Stop),
     /// The recording.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// It was never paired.
+    /// It was never paired, and nobody is there to press its button.
     #[error(
         "this wearable is not paired yet; ask the clinic for a code and start with --pair CODE, or start with --show-code and enter the code at the gateway"
     )]
@@ -182,39 +185,24 @@ pub enum DeviceError {
     Revoked,
     /// Pairing was refused.
     #[error("pairing failed: {0}")]
-    PairingRefused(Fault),
-    /// Whatever listens at that address does not speak as a wearables' port does.
-    #[error(
-        "what answers at this address is no gateway's port for wearables (usually 7301); check --gateway"
-    )]
-    NoWearablesPort,
+    PairingRefused(String),
     /// Nobody entered the code, or no gateway answered, in ten minutes; or three wrong guesses were made.
     #[error(
         "pairing ended without a gateway: a code is good for ten minutes and three tries; start again with a new code"
     )]
     PairingOver,
-    /// This build cannot log in.
-    #[error("this program cannot log in: {0}")]
-    Login(Fault),
 }
 
 impl DeviceError {
     /// How the program ends for it.
     #[must_use]
-    pub const fn exit(&self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
             Self::Folder(error) => error.exit(),
-            Self::Keys(_)
-            | Self::Journal(JournalError::Foreign(_) | JournalError::Folder(_))
-            | Self::Unpaired
-            | Self::Revoked => Exit::Configuration,
+            Self::Control(stop) => Stop::exit_of(stop),
+            Self::Identity(_) | Self::Boot(_) | Self::Unpaired | Self::Revoked => Exit::Configuration,
             Self::Replay(_) => Exit::Usage,
-            Self::Journal(JournalError::Write(_))
-            | Self::Outbox(_)
-            | Self::PairingRefused(_)
-            | Self::NoWearablesPort
-            | Self::PairingOver
-            | Self::Login(_) => Exit::Failed,
+            Self::Flash(_) | Self::Hardware(_) | Self::PairingRefused(_) | Self::PairingOver => Exit::Failed,
         }
     }
 }
@@ -231,9 +219,16 @@ pub struct Device {
     /// How things stand now.
     pub state: watch::Receiver<DeviceState>,
     /// What its person wants. The device ends when nobody holds this any more.
-    pub commands: mpsc::Sender<Act>,
+    pub orders: mpsc::Sender<Order>,
     /// Ends when the device ends.
     pub task: JoinHandle<Result<Ended, DeviceError>>,
+}
+
+impl Device {
+    /// Asks it to do something, without waiting for the outcome. It fails only if the device has ended by itself.
+    pub async fn order(&self, act: Act) {
+        self.orders.send(act.into()).await.ok();
+    }
 }
 
 /// Opens the device's folder and sets it to work on the current runtime.
@@ -242,35 +237,49 @@ pub struct Device {
 /// [`DeviceError`]: a folder that cannot be used, a recording that does not fit, or no pairing.
 pub fn start(config: DeviceConfig) -> Result<Device, DeviceError> {
     let patient = Patient::new(config.recording, config.scenario, config.seed)?.worn_for(config.worn);
-    let scenario = patient.scenario().name.clone();
     let wearer = Wearer::new(patient)?;
     let dir = DataDir::open(&config.data_dir)?;
     let is_new = dir.is_new();
-    let keys = Keys::open(&dir)?;
-    let pinned = keys::read_gateway(&dir)?;
-    if pinned.is_none() && config.pairing.is_none() {
-        return Err(DeviceError::Unpaired);
-    }
-    let (journal, uplink, recovery) = Journal::open(dir, config.capacity)?;
-    let (events, receiver) = mpsc::channel(EVENTS);
-    let (commands, orders) = mpsc::channel(COMMANDS);
-    let id = keys.device();
-    let state = DeviceState::new(config.name.clone(), id, scenario, config.speed);
-    let (publisher, state) = watch::channel(state);
-    let settings = run::Settings {
+    let (clock, name, speed) = (clock::BoardClock::start(), config.name.clone(), config.speed);
+    let made = board::Made {
         name: config.name,
-        gateway: config.gateway,
-        speed: config.speed,
-        samples: config.samples,
+        size: config.flash,
+        suites: config.suites,
         refused_wait: config.refused_wait,
     };
-    let runner = run::Runner::new(
-        settings,
-        run::Memory { keys, pinned, outbox: Outbox::new(journal, uplink), next: recovery.next },
-        wearer,
-        run::Wires { events, missed: 0, state: publisher },
-        DeviceClock::start(),
-    );
-    let task = tokio::spawn(Box::pin(runner.run(config.pairing, recovery, orders)));
-    Ok(Device { id, is_new, events: receiver, state, commands, task })
+    let board = board::Board::open(dir, made)?;
+    let (device, report) = board.boot(run::SWITCH, clock.now())?;
+    if report.mode == Mode::Unprovisioned && config.pairing.is_none() && !config.attended {
+        return Err(DeviceError::Unpaired);
+    }
+    let socket = config.control.then(|| ControlSocket::bind(&config.data_dir)).transpose();
+    let socket = socket.map_err(DeviceError::Control)?;
+    let (events, receiver) = mpsc::channel(EVENTS);
+    let (orders, taken) = mpsc::channel(ORDERS);
+    let id = device.id();
+    let scenario = wearer.patient().scenario().name.clone();
+    let (publisher, state) = watch::channel(DeviceState::new(name, id, report.mode, scenario, speed));
+    let wires = run::Wires::new(events, publisher);
+    let counter = wires.counter(orders.downgrade(), state.clone());
+    let settings = run::Settings {
+        gateway: config.gateway,
+        speed,
+        samples: config.samples,
+        pairing: config.pairing,
+        attended: config.attended,
+    };
+    let runner = run::Runner::new(settings, board, device, wearer, wires, clock);
+    let task = tokio::spawn(Box::pin(async move {
+        let serving = async {
+            match socket {
+                Some(socket) => socket.serve(counter).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = runner.run(report, taken) => ended,
+            () = serving => Ok(Ended::Stopped),
+        }
+    }));
+    Ok(Device { id, is_new, events: receiver, state, orders, task })
 }

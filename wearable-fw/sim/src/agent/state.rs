@@ -1,89 +1,49 @@
 //! What a device tells and is told.
 
-use std::time::Duration;
-
 use protocol::{
-    id::{DeviceId, DoctorId, GatewayId, Seq, SessionId, WearableName},
+    cadence::Settings,
+    id::{DeviceId, DoctorId, Seq, WearableName},
     pairing::code::PairingCode,
 };
-use wearable_core::uplink::Gap;
+use tokio::sync::oneshot;
+use wearable_core::{
+    device::{BootReport, Event},
+    mode::{Mode, Switch},
+};
 
 use super::Speed;
-use crate::{act::Name, sampling::Step};
+use crate::{
+    act::{Act, Name, Sensor},
+    cable::Condition,
+    recording::Contact,
+    sampling::Step,
+};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceEvent {
-    /// Enter this code at the gateway.
-    Code(PairingCode),
-    /// A gateway was paired and pinned; the login follows.
-    Paired {
-        /// Its doctor.
-        doctor: DoctorId,
-        /// Its installation.
-        gateway: GatewayId,
+    /// In the device.
+    Device(Event),
+    /// It was switched off and on again: why, and what it found.
+    Booted {
+        /// Why.
+        why: &'static str,
+        /// What it found.
+        report: BootReport,
     },
-    /// A session with the pinned gateway.
-    Session {
-        /// Which.
-        session: SessionId,
-        /// Whether a ticket opened it.
-        resumed: bool,
-        /// With whom.
-        doctor: DoctorId,
-    },
-    /// The gateway has everything up to here.
-    Acknowledged(Seq),
-    /// Samples were given up for want of room.
-    Lost(Gap),
-    /// After a kill: numbers that will never be used. No sample is missing.
-    Skipped {
-        /// The first.
-        first: Seq,
-        /// The last.
-        last: Seq,
-    },
-    /// The journal's end could not be read; samples in it are lost. Usually the one that was being written.
-    Discarded {
-        /// How many bytes.
-        bytes: usize,
-    },
+    /// What the first start found, if it is worth a word.
+    Found(BootReport),
+    /// A sample is kept.
+    Taken(Seq),
     /// A sample could not be written down and is lost.
     NotStored(String),
-    /// The gateway refused, or its word was not taken.
-    Refused(String),
-    /// No session any more, or no connection.
-    Disconnected(String),
+    /// Somebody did this to it.
+    Did(Act),
     /// Nobody read so many events in time.
     Missed(u64),
 }
 
-/// How the link is, in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkState {
-    /// Switched off by its person.
-    Off,
-    /// No connection; the next try comes.
-    Waiting {
-        /// Why there is none.
-        reason: String,
-        /// The wait, from when it began.
-        wait: Duration,
-    },
-    /// On the way to a connection.
-    Connecting,
-    /// Pairing.
-    Pairing,
-    /// Logging in.
-    LoggingIn,
-    /// In session.
-    Online {
-        /// With whom.
-        doctor: DoctorId,
-    },
-}
-
-/// How much of the ECG is shown, in samples: a heartbeat and a little more at 360 Hz.
+/// How much of the ECG is shown, in samples: a heartbeat and a little more.
 pub(crate) const TRACE: usize = 400;
 
 /// How things stand.
@@ -93,45 +53,72 @@ pub struct DeviceState {
     pub name: WearableName,
     /// Its UUID.
     pub id: DeviceId,
-    /// The link.
-    pub link: LinkState,
+    /// Its state.
+    pub mode: Mode,
+    /// The doctor of the gateway that it is bound to.
+    pub doctor: Option<DoctorId>,
+    /// The code to enter at the gateway, while a window is open.
+    pub code: Option<PairingCode>,
     /// How the last try was refused, until a try ends in another way. Nobody vouches for it.
     pub refusal: Option<String>,
-    /// Whether its person lets it use the network.
-    pub network: bool,
+    /// Why there is no session, when there was one or a try.
+    pub lost_because: Option<String>,
+    /// Where the slide switch stands.
+    pub switch: Switch,
+    /// Whether the button is down.
+    pub pressed: bool,
+    /// How often it measures and sends.
+    pub settings: Settings,
+    /// The way to the gateway.
+    pub condition: Condition,
+    /// How the body is, and what touches it.
+    pub contact: Contact,
+    /// Sensors that do not answer.
+    pub mute: Vec<Sensor>,
     /// What happens to the simulated patient.
     pub scenario: Name,
     /// How fast record time passes.
     pub speed: Speed,
-    /// The code to enter at the gateway, while one is open.
-    pub code: Option<PairingCode>,
     /// The last second.
     pub step: Option<Step>,
     /// The newest of the ECG, microvolt, at most 400 samples.
     pub trace: Vec<i32>,
-    /// Its number.
+    /// Number of the last sample.
     pub taken: Seq,
     /// Samples that the gateway does not have.
-    pub waiting: usize,
+    pub waiting: u64,
     /// The gateway has everything up to here.
     pub acknowledged: Seq,
-    /// Samples lost since the start.
+    /// Samples given up or not stored, ever.
     pub lost: u64,
     /// Simulated charge in percent.
     pub battery: u8,
 }
 
 impl DeviceState {
-    pub(crate) const fn new(name: WearableName, id: DeviceId, scenario: Name, speed: Speed) -> Self {
+    pub(crate) const fn new(
+        name: WearableName,
+        id: DeviceId,
+        mode: Mode,
+        scenario: Name,
+        speed: Speed,
+    ) -> Self {
         Self {
             name,
             id,
-            link: LinkState::Connecting,
+            mode,
+            doctor: None,
+            code: None,
             refusal: None,
-            network: true,
+            lost_because: None,
+            switch: Switch::Working,
+            pressed: false,
+            settings: Settings::LIVE,
+            condition: Condition::GOOD,
+            contact: Contact::GOOD,
+            mute: Vec::new(),
             scenario,
             speed,
-            code: None,
             step: None,
             trace: Vec::new(),
             taken: Seq(0),
@@ -144,8 +131,23 @@ impl DeviceState {
 
     /// Another second was measured.
     pub(crate) fn pass(&mut self, step: Step) {
-        self.trace.extend(&step.raw_ecg);
+        self.trace.extend(&step.sensed.ecg);
         self.trace.drain(..self.trace.len().saturating_sub(TRACE));
         self.step = Some(step);
+    }
+}
+
+/// What a device is told to do.
+#[derive(Debug)]
+pub struct Order {
+    /// What.
+    pub act: Act,
+    /// Told when it is done, or why not.
+    pub done: Option<oneshot::Sender<Result<(), String>>>,
+}
+
+impl From<Act> for Order {
+    fn from(act: Act) -> Self {
+        Self { act, done: None }
     }
 }

@@ -4,19 +4,9 @@
 //! randomness. Knows nothing of recordings, nor of scenarios: [`scenario`](crate::scenario) says what is done when, and
 //! `replay` asks for each second. All of it is synthetic; only the waveforms are real.
 
+use wearable_core::sensing::Celsius;
+
 use crate::act::{Body, Change};
-
-/// Temperature in steps of 0.01 C.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Celsius(i16);
-
-impl Celsius {
-    /// Hundredths of a degree: 3712 is 37.12 C.
-    #[must_use]
-    pub const fn hundredths(self) -> i16 {
-        self.0
-    }
-}
 
 /// Synthetic temperatures: a slow wander of at most 0.1 C around bases by seed, plus what was done to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +20,7 @@ pub struct Temperatures {
 }
 
 /// Samples of the simulated accelerometer per second, as of an MPU-6050 at its usual divider.
-pub(super) const ACCELERATION_HZ: u16 = 100;
+pub(crate) const ACCELERATION_HZ: u16 = 100;
 
 /// Acceleration in mg, -2000..=2000 each: 1 g on z, noise of +-20 mg, more while the arm shakes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +31,23 @@ pub struct Motion {
     pub y: i16,
     /// Out of the skin.
     pub z: i16,
+}
+
+/// How the body is, and what touches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// Whether the heart beats.
+    pub beats: bool,
+    /// Whether the arm shakes.
+    pub shakes: bool,
+    /// Whether a finger is on the light.
+    pub finger: bool,
+    /// Whether the electrodes are on.
+    pub leads: bool,
+}
+
+impl Contact {
+    pub(crate) const GOOD: Self = Self { beats: true, shakes: false, finger: true, leads: true };
 }
 
 /// The accelerometer's range, mg.
@@ -55,10 +62,7 @@ pub(super) struct Course {
     wander: [i32; 3],
     heart_rate: Level,
     lean: [Level; 3],
-    beats: bool,
-    shakes: bool,
-    finger_is_on: bool,
-    leads_are_on: bool,
+    contact: Contact,
     shake: [i32; 3],
     random: Random,
 }
@@ -72,10 +76,7 @@ impl Course {
             wander: [0; 3],
             heart_rate: Level::new(100),
             lean: [0; 3].map(Level::new),
-            beats: true,
-            shakes: false,
-            finger_is_on: true,
-            leads_are_on: true,
+            contact: Contact::GOOD,
             shake: [0; 3],
             random,
         }
@@ -95,10 +96,10 @@ impl Course {
             }
             Body::Spo2(change) => self.spo2.change(change, second),
             Body::HeartRate(change) => self.heart_rate.change(change, second),
-            Body::Heart(beats) => self.beats = beats,
-            Body::Shake(shakes) => self.shakes = shakes,
-            Body::Finger(is_on) => self.finger_is_on = is_on,
-            Body::Leads(are_on) => self.leads_are_on = are_on,
+            Body::Heart(beats) => self.contact.beats = beats,
+            Body::Shake(shakes) => self.contact.shakes = shakes,
+            Body::Finger(is_on) => self.contact.finger = is_on,
+            Body::Leads(are_on) => self.contact.leads = are_on,
         }
     }
 
@@ -112,16 +113,8 @@ impl Course {
         self.heart_rate.at(second).clamp(50, 200).cast_unsigned()
     }
 
-    pub(super) const fn beats(&self) -> bool {
-        self.beats
-    }
-
-    pub(super) const fn finger_is_on(&self) -> bool {
-        self.finger_is_on
-    }
-
-    pub(super) const fn leads_are_on(&self) -> bool {
-        self.leads_are_on
+    pub(super) const fn contact(&self) -> Contact {
+        self.contact
     }
 
     pub(super) fn temperatures(&mut self, second: u32) -> Temperatures {
@@ -130,16 +123,16 @@ impl Course {
         }
         let celsius = |(level, wander): (&Level, &i32)| {
             let hundredths = (level.at(second) + wander).clamp(-4_000, 12_500);
-            Celsius(i16::try_from(hundredths).unwrap_or(i16::MAX))
+            Celsius::from_hundredths(i16::try_from(hundredths).unwrap_or(i16::MAX))
         };
         let mut each = self.temperatures.iter().zip(&self.wander).map(celsius);
-        let mut next = || each.next().unwrap_or(Celsius(0));
+        let mut next = || each.next().unwrap_or(Celsius::from_hundredths(0));
         Temperatures { body: next(), mcu: next(), imu: next() }
     }
 
     /// One sample of the accelerometer. A shaking arm takes another direction about 11 times a second.
     pub(super) fn motion(&mut self, second: u32) -> Motion {
-        if !self.shakes {
+        if !self.contact.shakes {
             self.shake = [0; 3];
         } else if self.random.up_to(8) == 0 {
             self.shake = [(); 3].map(|()| self.random.between(1000));

@@ -9,7 +9,8 @@ mod file;
 mod player;
 mod replay;
 
-pub use course::{Celsius, Motion, Temperatures};
+pub(crate) use course::ACCELERATION_HZ;
+pub use course::{Contact, Motion, Temperatures};
 pub use file::{Kind, Recording, RecordingError};
 pub use replay::{Recordings, Replay, ReplayError, ReplayOptions, Signals};
 pub(crate) use replay::{finger_counts, sensor_counts};

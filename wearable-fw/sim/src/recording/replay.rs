@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use wearable_core::dsp::{UnsupportedRate, ecg::Electrodes, spo2::Calibration};
 
 use super::{
-    course::{ACCELERATION_HZ, Course, Motion, Random, Temperatures},
+    course::{ACCELERATION_HZ, Contact, Course, Motion, Random, Temperatures},
     file::{Kind, Recording, RecordingError},
     player::Player,
 };
@@ -150,6 +150,12 @@ impl Replay {
         self.course.act(body, self.second);
     }
 
+    /// How the body is, and what touches it.
+    #[must_use]
+    pub const fn contact(&self) -> Contact {
+        self.course.contact()
+    }
+
     /// The second that comes next.
     #[must_use]
     pub const fn second(&self) -> u32 {
@@ -161,11 +167,12 @@ impl Replay {
         let pace = self.course.heart_rate(self.second);
         let mut ecg = self.ecg.second(pace);
         let mut amplitudes = self.ppg.second(pace);
-        if !self.course.beats() {
+        let contact = self.course.contact();
+        if !contact.beats {
             ecg.fill_with(|| self.course.hiss());
             amplitudes.fill(self.mean_amplitude);
         }
-        let electrodes = if self.course.leads_are_on() { Electrodes::On } else { Electrodes::Off };
+        let electrodes = if contact.leads { Electrodes::On } else { Electrodes::Off };
         if electrodes == Electrodes::Off {
             ecg.fill(RAIL);
         }
@@ -176,7 +183,7 @@ impl Replay {
         let until = |light: usize| light * usize::from(ACCELERATION_HZ) / amplitudes.len();
         for (at, amplitude) in amplitudes.iter().copied().enumerate() {
             acceleration.extend((until(at)..until(at + 1)).map(|_| self.course.motion(self.second)));
-            light.push(if self.course.finger_is_on() {
+            light.push(if contact.finger {
                 finger_counts(absorbance(amplitude), true_spo2, self.course.artefact())
             } else {
                 [self.course.ambient(), self.course.ambient()]

@@ -1,85 +1,148 @@
-//! What a key means. It knows no device.
+//! What a key means: digits make a number, a letter acts at once, a colon begins a line of words. It knows no device.
 
 use host::terminal::Input;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::act::{Act, Name, Wire};
+use super::menu;
+use crate::{act::Act, agent::DeviceState};
+
+/// Longest line of words.
+const LONGEST: usize = 60;
 
 /// What its person wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
     /// This of the device.
-    Command(Act),
-    /// A key without a meaning, and what to say about it.
+    Act(Act),
+    /// Something without a meaning, and what to say about it.
     Wrong(String),
     /// Nothing but perhaps a fresh picture.
     Nothing,
 }
 
-/// The wish behind an input; `network`: whether the network is on now.
-#[must_use]
-pub fn wish_of(input: &Input, network: bool) -> Wish {
-    let Input::Key(KeyEvent { code, modifiers, .. }) = input else { return Wish::Nothing };
-    let KeyCode::Char(letter) = code else { return wrong(&format!("{code}")) };
-    if modifiers.contains(KeyModifiers::CONTROL) {
-        return if matches!(letter, 'c' | 'd') {
-            Wish::Command(Act::Stop)
-        } else {
-            wrong(&format!("Ctrl-{letter}"))
-        };
+/// What is being typed: digits, or words behind a colon.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Typed(pub(super) String);
+
+impl Typed {
+    /// The wish behind an input.
+    pub fn take(&mut self, input: &Input, state: &DeviceState) -> Wish {
+        let Input::Key(KeyEvent { code, modifiers, .. }) = input else { return Wish::Nothing };
+        if modifiers.contains(KeyModifiers::CONTROL) {
+            return match code {
+                KeyCode::Char('c' | 'd') => Wish::Act(Act::Stop),
+                _ => wrong(&format!("Ctrl-{code}")),
+            };
+        }
+        let words = self.0.starts_with(':');
+        match code {
+            KeyCode::Esc => self.0.clear(),
+            KeyCode::Backspace => drop(self.0.pop()),
+            KeyCode::Enter => return self.enter(state),
+            KeyCode::Char(letter) if words && self.0.len() < LONGEST && letter.is_ascii() => {
+                self.0.push(*letter)
+            }
+            KeyCode::Char(_) if words => {}
+            KeyCode::Char(digit @ '0'..='9') if self.0.len() < 3 => self.0.push(*digit),
+            KeyCode::Char(':') => self.0 = ":".into(),
+            KeyCode::Char('q') => return Wish::Act(Act::Stop),
+            KeyCode::Char(letter) => {
+                self.0.clear();
+                let option = menu::option(letter.to_ascii_lowercase(), state);
+                return option.map_or_else(|| wrong(&letter.to_string()), |(_, act)| Wish::Act(act));
+            }
+            other => return wrong(&other.to_string()),
+        }
+        Wish::Nothing
     }
-    Wish::Command(match letter.to_ascii_lowercase() {
-        'n' => Act::Scenario(Name::of("normal")),
-        'd' => Act::Scenario(Name::of("desaturation")),
-        'f' => Act::Scenario(Name::of("fever")),
-        'm' => Act::Scenario(Name::of("motion")),
-        'x' => Act::Scenario(Name::of("finger-off")),
-        'o' => Act::Wire(Wire::Network(!network)),
-        'r' => Act::Retry,
-        'q' => Act::Stop,
-        _ => return wrong(&letter.to_string()),
-    })
+
+    fn enter(&mut self, state: &DeviceState) -> Wish {
+        let typed = std::mem::take(&mut self.0);
+        if let Some(words) = typed.strip_prefix(':') {
+            return words.parse().map_or_else(|unclear| Wish::Wrong(format!("{unclear}")), Wish::Act);
+        }
+        if typed.is_empty() {
+            return Wish::Nothing;
+        }
+        let act = typed.parse().ok().and_then(|number| menu::act_of_number(number, state));
+        act.map_or_else(|| Wish::Wrong(format!("there is no option {typed}; there are 1 to 20")), Wish::Act)
+    }
 }
 
 fn wrong(key: &str) -> Wish {
-    Wish::Wrong(format!("{key} means nothing here; the keys are n d f m x o r q"))
+    Wish::Wrong(format!(
+        "{key} means nothing here; type a number and Enter, a letter of the menu, or : and words"
+    ))
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::id::DeviceId;
+    use wearable_core::mode::Mode;
+
     use super::*;
+    use crate::{act::Name, agent::Speed};
 
-    fn key(letter: char) -> Input {
-        Input::Key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE))
-    }
-
-    #[test]
-    fn every_key_on_the_screen_does_what_it_says() {
-        let commands = "ndfmxrq".chars().map(|letter| match wish_of(&key(letter), true) {
-            Wish::Command(command) => command,
-            other => panic!("{letter}: {other:?}"),
+    fn type_in(text: &str) -> Wish {
+        let id = DeviceId::from_random([5; 16]);
+        let state = DeviceState::new(
+            "W001".parse().unwrap(),
+            id,
+            Mode::Unprovisioned,
+            Name::of("normal"),
+            Speed::REAL,
+        );
+        let mut typed = Typed::default();
+        let keys = text.chars().map(|letter| match letter {
+            '\n' => KeyCode::Enter,
+            '<' => KeyCode::Backspace,
+            '\u{1b}' => KeyCode::Esc,
+            letter => KeyCode::Char(letter),
         });
-        let scenarios = ["normal", "desaturation", "fever", "motion", "finger-off"];
-        let expected =
-            scenarios.map(|name| Act::Scenario(Name::of(name))).into_iter().chain([Act::Retry, Act::Stop]);
-        assert!(commands.eq(expected));
-        for network in [true, false] {
-            assert_eq!(wish_of(&key('O'), network), Wish::Command(Act::Wire(Wire::Network(!network))));
-        }
+        let wishes =
+            keys.map(|code| typed.take(&Input::Key(KeyEvent::new(code, KeyModifiers::NONE)), &state));
+        wishes.last().unwrap()
+    }
+
+    fn act(words: &str) -> Wish {
+        Wish::Act(words.parse().unwrap())
     }
 
     #[test]
-    fn a_wrong_key_is_told_so() {
-        let Wish::Wrong(said) = wish_of(&key('z'), true) else { panic!() };
-        assert!(said.starts_with("z means nothing"));
-        let enter = Input::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
-        assert!(matches!(wish_of(&enter, true), Wish::Wrong(_)));
-        assert_eq!(wish_of(&Input::Resized, true), Wish::Nothing);
+    fn numbers_letters_and_words_are_understood() {
+        assert_eq!(type_in("1"), Wish::Nothing);
+        assert_eq!(type_in("1\n"), act("temperature +0.5"));
+        assert_eq!(type_in("12\n"), act("z -0.1"));
+        assert_eq!(type_in("19<2\n"), act("z -0.1"));
+        assert_eq!(type_in("1\u{1b}n"), act("network off"));
+        assert_eq!(type_in("N"), act("network off"));
+        assert_eq!(type_in(":spo2 84 over 60\n"), act("spo2 84 over 60"));
+        assert_eq!(type_in("q"), act("stop"));
+    }
+
+    #[test]
+    fn what_means_nothing_is_told_so() {
+        for (text, said) in
+            [("99\n", "no option 99"), ("?", "? means nothing"), (":fly\n", "nothing that can be done")]
+        {
+            let Wish::Wrong(told) = type_in(text) else { panic!("{text}") };
+            assert!(told.contains(said), "{told}");
+        }
+        assert_eq!(type_in("\n"), Wish::Nothing);
+        assert_eq!(type_in(&format!(":{}\u{1b}\n", "x".repeat(200))), Wish::Nothing);
     }
 
     #[test]
     fn control_c_ends_the_device() {
+        let id = DeviceId::from_random([5; 16]);
+        let state = DeviceState::new(
+            "W001".parse().unwrap(),
+            id,
+            Mode::Unprovisioned,
+            Name::of("normal"),
+            Speed::REAL,
+        );
         let interrupt = Input::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
-        assert_eq!(wish_of(&interrupt, true), Wish::Command(Act::Stop));
+        assert_eq!(Typed::default().take(&interrupt, &state), Wish::Act(Act::Stop));
     }
 }

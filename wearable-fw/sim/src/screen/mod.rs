@@ -1,7 +1,8 @@
 //! The device's face in a terminal. It owns the terminal while it runs and gives it back on every way out; what is drawn
-//! is in `view` and `trace`, what a key means in `input`.
+//! is in `view` and `trace`, what can be chosen in `menu`, what a key means in `input`.
 
 mod input;
+mod menu;
 mod trace;
 mod view;
 
@@ -10,15 +11,16 @@ use host::{
     signals::Signals,
     terminal::{Page, keys},
 };
+use tokio::sync::oneshot;
+use wearable_core::device::Event;
 
 pub use self::{
-    input::{Wish, wish_of},
+    input::{Typed, Wish},
     view::{Screen, draw},
 };
 use crate::{
-    act::Act,
-    agent::{Device, DeviceError, DeviceEvent, DeviceState, Ended},
-    headless,
+    act::{Act, Person},
+    agent::{Device, DeviceError, DeviceEvent, DeviceState, Ended, Order},
 };
 
 /// Shows a device until its person quits or it ends by itself.
@@ -35,12 +37,12 @@ async fn run(mut device: Device, mut page: Page) -> anyhow::Result<Result<Ended,
     let mut signals = Signals::listen(true).context("cannot wait for signals")?;
     let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let mut message = if device.is_new { "a new wearable was made".to_owned() } else { String::new() };
+    let mut typed = Typed::default();
     let mut stopping = false;
     let mut events_open = true;
     loop {
         let state: DeviceState = device.state.borrow_and_update().clone();
-        let (taken, network) = (state.taken, state.network);
-        let screen = Screen { state, message: message.clone(), colours };
+        let screen = Screen { state, message: message.clone(), typed: typed.clone(), colours };
         page.terminal.draw(|frame| draw(frame, &screen)).context("cannot draw")?;
         tokio::select! {
             ended = &mut device.task => return ended.context("the device failed"),
@@ -48,46 +50,82 @@ async fn run(mut device: Device, mut page: Page) -> anyhow::Result<Result<Ended,
                 return device.task.await.context("the device failed");
             },
             event = device.events.recv(), if events_open => match event {
-                Some(event) => {
-                    let refusal = device.state.borrow().refusal.clone();
-                    message = news(&event, refusal.as_deref()).unwrap_or(message);
-                }
+                Some(event) => message = news(&event, screen.state.refusal.as_deref()).unwrap_or(message),
                 None => events_open = false,
             },
-            key = keys.recv(), if !stopping => match key.map(|key| wish_of(&key, network)) {
-                Some(Wish::Command(Act::Stop)) | None => stopping = true,
-                Some(Wish::Command(command)) => {
-                    message.clear();
-                    device.commands.send(command).await.ok();
+            key = keys.recv(), if !stopping => {
+                let wish = key.map_or(Wish::Act(Act::Stop), |key| typed.take(&key, &screen.state));
+                match wish {
+                    Wish::Act(Act::Stop) => stopping = true,
+                    Wish::Act(act) => message = order(&device, act).await,
+                    Wish::Wrong(said) => message = said,
+                    Wish::Nothing => {}
                 }
-                Some(Wish::Wrong(said)) => message = said,
-                Some(Wish::Nothing) => {}
-            },
+            }
             () = signals.next(), if !stopping => stopping = true,
         }
         if stopping {
-            message = format!("stopping; {} samples taken are kept", taken.0);
-            device.commands.send(Act::Stop).await.ok();
+            message = format!("stopping; {} samples wait and are kept", screen.state.waiting);
+            device.order(Act::Stop).await;
         }
+    }
+}
+
+/// Has it done; a hand that holds a button is not waited for.
+async fn order(device: &Device, act: Act) -> String {
+    let holds = matches!(act, Act::Person(Person::Press(_)));
+    let (done, outcome) = oneshot::channel();
+    let said = act.to_string();
+    if holds || device.orders.send(Order { act: act.clone(), done: Some(done) }).await.is_err() {
+        device.order(act).await;
+        return said;
+    }
+    match outcome.await {
+        Ok(Err(why)) => why,
+        Ok(Ok(())) | Err(_) => said,
     }
 }
 
 /// What is worth a line beyond what the screen shows anyway; `refusal` is what it shows as long as it lasts.
 fn news(event: &DeviceEvent, refusal: Option<&str>) -> Option<String> {
+    let DeviceEvent::Device(event) = event else {
+        return match event {
+            DeviceEvent::NotStored(reason) => Some(format!("a sample could not be stored: {reason}")),
+            DeviceEvent::Booted { why, report } => Some(format!(
+                "{why}: started again as {}, {} samples kept",
+                report.mode, report.samples.waiting
+            )),
+            DeviceEvent::Found(report) if report.configuration_damaged => {
+                Some("the configuration is damaged: pair again".into())
+            }
+            _ => None,
+        };
+    };
     match event {
-        DeviceEvent::Refused(reason) if refusal == Some(reason) => None,
-        DeviceEvent::Lost(gap) => {
+        Event::Refused(reason) if refusal == Some(reason) => None,
+        Event::Mode { from, to } => Some(format!("{from} -> {to}")),
+        Event::Lost(gap) => {
             Some(format!("no room: {} samples given up ({} to {})", gap.samples, gap.first.0, gap.last.0))
         }
-        DeviceEvent::Discarded { bytes } => Some(format!("{bytes} bytes of the journal could not be read")),
-        DeviceEvent::NotStored(reason) => Some(format!("a sample could not be stored: {reason}")),
-        DeviceEvent::Refused(reason) => Some(format!("refused: {reason}")),
-        DeviceEvent::Paired { doctor, .. } => Some(format!("paired with {doctor}")),
-        DeviceEvent::Missed(_) => Some(headless::line(event).to_string()),
-        DeviceEvent::Code(_)
-        | DeviceEvent::Session { .. }
-        | DeviceEvent::Acknowledged(_)
-        | DeviceEvent::Skipped { .. }
-        | DeviceEvent::Disconnected(_) => None,
+        Event::Refused(reason) => Some(format!("refused: {reason}")),
+        Event::Storage(error) => Some(format!("the flash failed: {error}")),
+        Event::Bound { doctor, .. } => Some(format!("paired with {doctor}")),
+        Event::ResetAsked => {
+            Some("erase keys, binding and samples? press the button (b) or y within 30 s".into())
+        }
+        Event::ResetDone => Some("keys, binding and samples are erased; the device's identity stays".into()),
+        Event::Settings(settings) => {
+            let cadence = settings.cadence();
+            Some(format!(
+                "the gateway set: measure every {} s, send every {} s",
+                cadence.sample_ms / 1_000,
+                cadence.upload_ms / 1_000
+            ))
+        }
+        Event::Waveform(request) => {
+            Some(format!("the gateway asks for {} for {} s", request.signal, request.seconds))
+        }
+        Event::Restart => Some("an update is ready: starting again".into()),
+        _ => None,
     }
 }

@@ -1,6 +1,8 @@
 //! The picture: a pure function of what is known. A number is shown with its unit and quality, or `--` with the reason
 //! why there is none; never an old number.
 
+use std::time::Duration;
+
 use protocol::{
     reading::{Measurement, Reason},
     time::Readable,
@@ -13,12 +15,13 @@ use ratatui::{
     text::{Line, Span},
     widgets::{Block, Paragraph, Wrap},
 };
-
-use super::trace::trace;
-use crate::{
-    agent::{DeviceState, LinkState},
-    sampling::quantities,
+use wearable_core::{
+    mode::{Link, Mode, Switch},
+    sensing::quantities,
 };
+
+use super::{input::Typed, menu, trace::trace};
+use crate::agent::DeviceState;
 
 /// Everything that the picture depends on.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,31 +30,57 @@ pub struct Screen {
     pub state: DeviceState,
     /// The last thing worth saying; empty for none.
     pub message: String,
+    /// What is being typed.
+    pub typed: Typed,
     /// Whether colours are wanted.
     pub colours: bool,
 }
 
 /// A curve with fewer lines says nothing.
-const LEAST_CURVE: u16 = 4;
+const LEAST_CURVE: u16 = 6;
+/// The column of numbers.
+const NUMBERS: u16 = 33;
+/// Lines of the menu.
+const MENU: u16 = 13;
 
 /// Draws it.
 pub fn draw(frame: &mut Frame<'_>, screen: &Screen) {
-    let state = &screen.state;
-    let title = format!(" SIMULATED wearable {} - not a medical device ", state.name);
+    let title = format!(" SIMULATED wearable {} - not a medical device ", screen.state.name);
     let block = Block::bordered().title(Line::styled(title, screen.style(Color::Yellow)));
     let inner = block.inner(frame.area());
     frame.render_widget(block, frame.area());
-    let heights = [Constraint::Length(7), Constraint::Length(9), Constraint::Min(0), Constraint::Length(4)];
-    let [head, numbers, curve, foot] = Layout::vertical(heights).areas(inner);
-    frame.render_widget(Paragraph::new(screen.head()).wrap(Wrap { trim: true }), head);
-    let columns = Layout::horizontal([Constraint::Length(50), Constraint::Min(0)]).areas::<2>(numbers);
-    for (area, lines) in columns.into_iter().zip(screen.numbers()) {
-        frame.render_widget(Paragraph::new(lines), area);
+    let notice = screen.notice();
+    let notice_height = notice.iter().map(|line| wrapped(&line.to_string(), inner.width)).sum();
+    let notice = Paragraph::new(notice).wrap(Wrap { trim: true });
+    // What is wrong comes before the menu where there is no room for both.
+    let heights = [
+        Constraint::Length(3),
+        Constraint::Length(notice_height),
+        Constraint::Max(MENU),
+        Constraint::Min(0),
+        Constraint::Length(2),
+    ];
+    let [head, middle, body, curve, foot] = Layout::vertical(heights).areas(inner);
+    frame.render_widget(Paragraph::new(screen.head()), head);
+    frame.render_widget(notice, middle);
+    let [numbers, menu] = Layout::horizontal([Constraint::Length(NUMBERS), Constraint::Min(0)]).areas(body);
+    frame.render_widget(Paragraph::new(screen.numbers()), numbers);
+    let lines = menu::lines(&screen.state).into_iter().map(Line::from).collect::<Vec<_>>();
+    frame.render_widget(Paragraph::new(lines), menu);
+    if curve.height >= LEAST_CURVE && !screen.state.trace.is_empty() {
+        frame.render_widget(trace(&screen.state.trace, screen.colour(Color::Green)), curve);
     }
-    if curve.height >= LEAST_CURVE && !state.trace.is_empty() {
-        frame.render_widget(trace(&state.trace, screen.colour(Color::Green)), curve);
-    }
-    frame.render_widget(Paragraph::new(screen.foot()).wrap(Wrap { trim: true }), foot);
+    frame.render_widget(Paragraph::new(screen.foot()), foot);
+}
+
+/// How many lines words take.
+fn wrapped(text: &str, width: u16) -> u16 {
+    let mut column = 0;
+    text.split(' ').fold(1, |lines: u16, word| {
+        let begins = column + word.chars().count() > usize::from(width) && column > 0;
+        column = if begins { 0 } else { column } + word.chars().count() + 1;
+        lines.saturating_add(begins.into())
+    })
 }
 
 impl Screen {
@@ -65,70 +94,142 @@ impl Screen {
 
     fn head(&self) -> Vec<Line<'static>> {
         let state = &self.state;
-        let (link, colour) = link_in_words(&state.link);
-        let mut lines = vec![
-            Line::from(format!("device    {}", state.id)),
-            Line::from(vec![Span::raw("link      "), Span::styled(link, self.style(colour))]),
-        ];
-        if let Some(refusal) = &state.refusal {
-            lines.push(Line::styled(refusal.clone(), self.style(Color::Red)));
-        }
-        lines.push(Line::from(format!(
-            "scenario  {} (starts anew when chosen)   battery {} % (simulated)",
-            state.scenario.as_str(),
-            state.battery
+        let colour = match state.mode {
+            Mode::Working(Link::Online) => Color::Green,
+            Mode::Error => Color::Red,
+            _ => Color::Yellow,
+        };
+        let with = state.doctor.as_ref().map_or_else(String::new, |doctor| format!(" with {doctor}"));
+        let switch = if state.switch == Switch::Configuration { "Configuration" } else { "Working" };
+        let button = if state.pressed { ", button DOWN" } else { "" };
+        let mut counts = vec![Span::raw(format!(
+            "taken {}  acknowledged {}  waiting {}",
+            state.taken.0, state.acknowledged.0, state.waiting
+        ))];
+        let lost = format!("  {} LOST", state.lost);
+        counts.push(if state.lost > 0 {
+            Span::styled(lost, self.style(Color::Red))
+        } else {
+            "  lost 0".into()
+        });
+        let cadence = state.settings.cadence();
+        counts.push(Span::raw(format!(
+            "  every {} s, sent every {} s",
+            cadence.sample_ms / 1_000,
+            cadence.upload_ms / 1_000
         )));
-        if let Some(code) = state.code {
-            let said = format!(
-                "Enter this code at the gateway: gateway pair --wearable --patient P001 --code {code}"
-            );
-            lines.push(Line::styled(said, self.style(Color::Cyan)));
-        }
-        lines
-    }
-
-    /// The patient's numbers on the left, the device's on the right.
-    fn numbers(&self) -> [Vec<Line<'static>>; 2] {
-        let Some(step) = &self.state.step else { return [vec![Line::from("no sample yet")], Vec::new()] };
-        let (device, patient): (Vec<_>, Vec<_>) = quantities(step).into_iter().partition(is_of_device);
-        [
-            patient.iter().map(|quantity| self.number(quantity, 17, 11)).collect(),
-            device.iter().map(|quantity| self.number(quantity, 16, 9)).collect(),
+        let battery = format!("battery {} %", state.battery);
+        let battery_style = if state.battery < 15 { self.style(Color::Red) } else { Style::new() };
+        vec![
+            Line::from(vec![
+                Span::styled(format!("{}{with}", state.mode), self.style(colour)),
+                Span::raw(format!("  slide {switch}{button}  ")),
+                Span::styled(battery, battery_style),
+                Span::raw(format!("  course {}", state.scenario.as_str())),
+            ]),
+            Line::from(counts),
+            Line::from(format!("device  {}{}", state.id, self.wire())),
         ]
     }
 
-    fn number(&self, quantity: &Quantity, name: usize, value: usize) -> Line<'static> {
+    /// What is done to the way to the gateway.
+    fn wire(&self) -> String {
+        let condition = self.state.condition;
+        let mut said = String::new();
+        if !condition.plugged {
+            said += "  NETWORK OFF";
+        }
+        if condition.delay > Duration::ZERO {
+            said += &format!("  LATE {}", Readable(condition.delay));
+        }
+        if condition.wrong_gateway {
+            said += "  FAKE GATEWAY";
+        }
+        said
+    }
+
+    /// What its person should know or do.
+    fn notice(&self) -> Vec<Line<'static>> {
+        let state = &self.state;
+        let code = state.code.map(|code| {
+            let said = format!(
+                "Enter this code at the gateway: gateway pair --wearable --patient P001 --code {code}"
+            );
+            Line::styled(said, self.style(Color::Cyan))
+        });
+        let refusal = state.refusal.clone().map(|refusal| Line::styled(refusal, self.style(Color::Red)));
+        let todo = (state.mode == Mode::Unprovisioned && state.refusal.is_none()).then(|| {
+            Line::styled(
+                "Not paired: hold the button (j) to open a pairing window.",
+                self.style(Color::Yellow),
+            )
+        });
+        let lost = state
+            .lost_because
+            .as_ref()
+            .filter(|_| state.refusal.is_none())
+            .map(|why| Line::styled(format!("{why}; samples are kept"), self.style(Color::Yellow)));
+        [code, refusal, todo, lost].into_iter().flatten().collect()
+    }
+
+    /// The patient's numbers one by one, the device's together.
+    fn numbers(&self) -> Vec<Line<'static>> {
+        let Some(step) = &self.state.step else { return vec![Line::from("no sample yet")] };
+        let all = quantities(&step.sensed.second);
+        let (device, patient): (Vec<_>, Vec<_>) = all.iter().partition(|quantity| is_of_device(quantity));
+        let mut lines: Vec<Line<'static>> = patient.iter().map(|quantity| self.number(quantity)).collect();
+        let value = |known: KnownQuantity| {
+            let found = device.iter().find(|quantity| quantity.code == known.code);
+            found
+                .and_then(|quantity| quantity.reading.ok())
+                .map_or_else(|| "--".into(), |at| at.value.to_string())
+        };
+        use KnownQuantity as Known;
+        lines.push(Line::from(format!(
+            "MCU {} C  MPU {} C",
+            value(Known::MCU_TEMPERATURE),
+            value(Known::IMU_TEMPERATURE)
+        )));
+        lines.push(Line::from(format!(
+            "x {}  y {}  z {} g",
+            value(Known::ACCELERATION_X),
+            value(Known::ACCELERATION_Y),
+            value(Known::ACCELERATION_Z)
+        )));
+        lines.push(Line::from(format!(
+            "quality ECG {}  PPG {}",
+            value(Known::ECG_QUALITY),
+            value(Known::PPG_QUALITY)
+        )));
+        lines.push(Line::from(format!("raw pulse {} V", value(Known::RAW_PULSE))));
+        lines
+    }
+
+    fn number(&self, quantity: &Quantity) -> Line<'static> {
         let known = KnownQuantity::of(&quantity.code);
         let named = known.map_or_else(|| quantity.code.to_string(), |known| known.name.into());
         let (shown, note, colour) = match quantity.reading {
             Ok(measured) => (
-                format!("{:>value$}", shown(quantity, &measured)),
-                measured.quality.map_or_else(String::new, |quality| format!("  quality {quality} of 100")),
+                format!("{:>10}", shown(quantity, &measured)),
+                measured.quality.map_or_else(String::new, |quality| format!(" q{quality}")),
                 known.map_or(Color::White, colour_of),
             ),
             Err(reason) => ("--".into(), format!(" {}", in_words(reason)), Color::Yellow),
         };
         Line::from(vec![
-            Span::raw(format!("{named:<name$}")),
+            Span::raw(format!("{named:<17}")),
             Span::styled(shown, self.style(colour)),
             Span::raw(note),
         ])
     }
 
     fn foot(&self) -> Vec<Line<'static>> {
-        let DeviceState { taken, acknowledged, waiting, lost, network, .. } = &self.state;
-        let mut counts = vec![Span::raw(format!(
-            "samples   {} taken, acknowledged up to {}, {waiting} waiting",
-            taken.0, acknowledged.0
-        ))];
-        if *lost > 0 {
-            counts.push(Span::styled(format!(", {lost} LOST"), self.style(Color::Red)));
-        }
-        let switch = if *network { "off" } else { "on" };
-        let keys = "n normal  d desaturation  f fever  m motion  x finger off";
+        let Typed(typed) = &self.typed;
         vec![
-            Line::from(counts),
-            Line::from(format!("keys      {keys}  o network {switch}  r retry  q quit")),
+            Line::from(vec![
+                Span::raw("Insert your option (number, Enter; letter; : and words): "),
+                Span::styled(format!("{typed}_"), self.style(Color::Cyan)),
+            ]),
             Line::styled(self.message.clone(), self.style(Color::Yellow)),
         ]
     }
@@ -176,41 +277,28 @@ fn in_words(reason: Reason) -> String {
     }
 }
 
-fn link_in_words(link: &LinkState) -> (String, Color) {
-    match link {
-        LinkState::Off => ("network switched off; samples are kept".into(), Color::Yellow),
-        LinkState::Waiting { reason, wait } => {
-            (format!("{reason}; samples are kept, next try within {}", Readable(*wait)), Color::Yellow)
-        }
-        LinkState::Connecting => ("connecting".into(), Color::White),
-        LinkState::Pairing => ("pairing".into(), Color::White),
-        LinkState::LoggingIn => ("logging in".into(), Color::White),
-        LinkState::Online { doctor } => (format!("in session with {doctor}"), Color::Green),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use protocol::id::{DeviceId, Seq};
     use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 
     use super::*;
-    use crate::{agent::Speed, patient::Patient, recording::Recording, sampling::Wearer, scenario::Scenario};
+    use crate::{act::Name, agent::Speed, patient::Patient, sampling::Wearer, scenario::Scenario};
 
     fn screen(scenario: &str, seconds: usize) -> Screen {
         let scenario = Scenario::load(scenario).unwrap();
-        let mut wearer = Wearer::new(Patient::new(None, scenario.clone(), Some(3)).unwrap()).unwrap();
-        let name = "W001".parse().unwrap();
+        let mut wearer = Wearer::new(Patient::new(None, scenario, Some(3)).unwrap()).unwrap();
+        let id = DeviceId::from_random([5; 16]);
+        let mode = Mode::Working(Link::Online);
         let mut state = DeviceState {
             taken: Seq(120),
             acknowledged: Seq(118),
             waiting: 2,
-            ..DeviceState::new(name, DeviceId::from_random([5; 16]), scenario.name, Speed::REAL)
+            doctor: Some("D001".parse().unwrap()),
+            ..DeviceState::new("W001".parse().unwrap(), id, mode, Name::of("normal"), Speed::REAL)
         };
         (0..seconds).for_each(|_| state.pass(wearer.next_second().1));
-        Screen { state, message: String::new(), colours: true }
+        Screen { state, message: String::new(), typed: Typed::default(), colours: true }
     }
 
     fn drawn(screen: &Screen, width: u16, height: u16) -> (String, Buffer) {
@@ -223,20 +311,23 @@ mod tests {
     }
 
     #[test]
-    fn a_settled_second_shows_numbers_with_units_and_quality() {
-        let mut screen = screen("normal", 60);
-        screen.state.link = LinkState::Online { doctor: "D001".parse().unwrap() };
-        let (text, _) = drawn(&screen, 90, 24);
+    fn everything_that_matters_has_room_on_the_smallest_terminal() {
+        let (text, _) = drawn(&screen("normal", 60), 80, 24);
         for expected in [
             "SIMULATED wearable W001",
             "05050505-0505-4505-8505-050505050505",
-            "in session with D001",
+            "Working/Online with D001",
+            "slide Working",
             "battery 100 %",
+            "course normal",
+            "taken 120  acknowledged 118  waiting 2  lost 0  every 1 s, sent every 1 s",
             "/min",
-            "quality",
             "body temperature",
-            "120 taken, acknowledged up to 118, 2 waiting",
-            "o network off",
+            "raw pulse",
+            "1/2 body  +/- 0.5 C",
+            "11/12 Z     +/- 0.1 g",
+            "q quit",
+            "Insert your option",
         ] {
             assert!(text.contains(expected), "{expected:?} in\n{text}");
         }
@@ -245,8 +336,8 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_two_dashes_and_the_reason() {
         let (text, _) = drawn(&screen("finger-off", 36), 90, 24);
-        let line = text.lines().find(|line| line.contains("SpO2")).unwrap();
-        assert!(line.contains("--") && line.contains("finger off"), "{line}");
+        let line = text.lines().find(|line| line.contains("SpO2 ")).unwrap();
+        assert!(line.contains("-- finger off"), "{line}");
         let (text, _) = drawn(&screen("normal", 1), 90, 24);
         assert!(text.lines().any(|line| line.contains("heart rate") && line.contains("settling")), "{text}");
     }
@@ -254,9 +345,7 @@ mod tests {
     #[test]
     fn the_last_400_samples_of_the_ecg_are_a_curve_where_there_is_room() {
         let screen = screen("normal", 3);
-        let shown: Vec<i32> = Recording::shipped_ecg().unwrap().values().collect();
-        let at = shown.windows(400).position(|part| part == screen.state.trace);
-        assert!(at.is_some(), "400 samples in a row of the record");
+        assert_eq!(screen.state.trace.len(), 400);
         let (tall, _) = drawn(&screen, 100, 40);
         assert!(tall.contains("ECG, the last 400 samples"), "{tall}");
         let dots: Vec<usize> = (0..100)
@@ -268,51 +357,59 @@ mod tests {
         assert!(dots[1..99].iter().all(|dots| *dots > 0), "without a gap: {dots:?}");
         assert!(dots.iter().any(|dots| *dots >= 5), "an R wave stands out: {dots:?}");
         let (low, _) = drawn(&screen, 80, 24);
-        assert!(!low.contains("ECG, the last") && low.contains("IMU temperature"), "{low}");
+        assert!(!low.contains("ECG, the last"), "{low}");
     }
 
     #[test]
     fn trouble_is_said_in_words() {
         let mut screen = screen("normal", 1);
-        screen.state.link =
-            LinkState::Waiting { reason: "no gateway there".into(), wait: Duration::from_secs(4) };
+        screen.state.mode = Mode::Working(Link::Offline);
+        screen.state.lost_because = Some("no gateway there".into());
         screen.state.lost = 64;
-        screen.state.network = false;
+        screen.state.condition.plugged = false;
+        screen.state.condition.delay = Duration::from_millis(500);
+        screen.state.condition.wrong_gateway = true;
+        screen.state.pressed = true;
         screen.state.code = Some("ABC-DEF-GH2".parse().unwrap());
         screen.message = "z means nothing here".into();
+        screen.typed = Typed("12".into());
         let (text, _) = drawn(&screen, 100, 24);
         for expected in [
-            "no gateway there; samples are kept, next try within 4.0 s",
+            "no gateway there; samples are kept",
             "64 LOST",
-            "o network on",
+            "NETWORK OFF",
+            "LATE 0.5 s",
+            "FAKE GATEWAY",
+            "button DOWN",
+            "n network on",
             "--code ABC-DEF-GH2",
             "z means nothing",
+            ": 12_",
         ] {
             assert!(text.contains(expected), "{expected:?} in\n{text}");
         }
     }
 
     #[test]
-    fn a_refusal_stands_whole_beside_the_numbers() {
+    fn a_refusal_stands_whole_and_the_vital_numbers_with_it() {
         let mut screen = screen("normal", 60);
-        let sentence = "This is NOT the gateway that you paired with. Nothing was sent. ".repeat(3);
+        let sentence = "This is NOT the gateway that you paired with. Nothing was sent. ".repeat(4);
         screen.state.refusal = Some(sentence.trim_end().into());
-        screen.state.link = LinkState::Waiting { reason: "refused".into(), wait: Duration::from_secs(60) };
         let (text, _) = drawn(&screen, 80, 24);
-        let words = text.replace(['\n', '│'], " ");
+        let words = text.replace(['\n', '\u{2502}'], " ");
         let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-        for expected in [
-            sentence.trim_end(),
-            "refused; samples are kept, next try within 60 s",
-            "scenario normal",
-            "r retry",
-        ] {
+        for expected in [sentence.trim_end(), "heart rate", "SpO2", "body temperature", "q quit"] {
             assert!(words.contains(expected), "{expected:?} in\n{text}");
         }
-        for quantity in quantities(screen.state.step.as_ref().unwrap()) {
-            let name = KnownQuantity::of(&quantity.code).unwrap().name;
-            assert!(text.contains(name), "{name} in\n{text}");
-        }
+    }
+
+    #[test]
+    fn who_is_not_paired_is_told_how_to() {
+        let mut screen = screen("normal", 1);
+        screen.state.mode = Mode::Unprovisioned;
+        screen.state.doctor = None;
+        let (text, _) = drawn(&screen, 80, 24);
+        assert!(text.contains("Unprovisioned") && text.contains("hold the button (j)"), "{text}");
     }
 
     #[test]

@@ -3,11 +3,18 @@
 use std::{path::PathBuf, time::Duration};
 
 use protocol::{
-    cadence::Cadence, error::Fault, id::Seq, opcode::Opcode, pairing::code::PairingCode, time::UnixMillis,
+    cadence::Settings, error::Fault, id::Seq, opcode::Opcode, pairing::code::PairingCode, time::UnixMillis,
     vitals::Sample,
 };
-use wearable::act::{Act, Wire};
-use wearable::agent::{self, Device, DeviceConfig, DeviceError, DeviceEvent, Ended, Pairing, Speed};
+use wearable::{
+    act::{Act, Wire},
+    agent::{self, Device, DeviceConfig, DeviceError, DeviceEvent, Ended, FlashSize, Pairing, Speed},
+    flash::Durable,
+};
+use wearable_core::{
+    device::Event,
+    mode::{Link, Mode},
+};
 
 use crate::ward::{Answer, Forged, Overheard, PATIENCE, Ward};
 
@@ -50,28 +57,35 @@ async fn ended(device: Device) -> Result<Ended, DeviceError> {
 }
 
 /// The first event that `wanted` knows.
-async fn event<T>(device: &mut Device, wanted: impl Fn(&DeviceEvent) -> Option<T>) -> T {
+async fn event<T>(device: &mut Device, wanted: impl Fn(&Event) -> Option<T>) -> T {
+    let mut seen = vec![];
     let waiting = async {
         loop {
             let event = device.events.recv().await.expect("the device ended");
-            if let Some(found) = wanted(&event) {
+            if let DeviceEvent::Device(event) = &event
+                && let Some(found) = wanted(event)
+            {
                 return found;
+            }
+            if !matches!(event, DeviceEvent::Taken(_)) {
+                seen.push(event);
             }
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("the event did not come")
+    let came = tokio::time::timeout(PATIENCE, waiting).await;
+    came.unwrap_or_else(|_| panic!("the event did not come, but: {seen:#?}"))
 }
 
-fn resumed(event: &DeviceEvent) -> Option<bool> {
+fn resumed(event: &Event) -> Option<bool> {
     match event {
-        DeviceEvent::Session { resumed, .. } => Some(*resumed),
+        Event::Session { resumed, .. } => Some(*resumed),
         _ => None,
     }
 }
 
-fn refused(event: &DeviceEvent) -> Option<String> {
+fn refused(event: &Event) -> Option<String> {
     match event {
-        DeviceEvent::Refused(reason) => Some(reason.clone()),
+        Event::Refused(reason) => Some(reason.clone()),
         _ => None,
     }
 }
@@ -83,7 +97,7 @@ fn clock_fault() -> Fault {
 }
 
 async fn stop(device: Device) {
-    device.commands.send(Act::Stop).await.unwrap();
+    device.order(Act::Stop).await;
     assert_eq!(ended(device).await.unwrap(), Ended::Stopped);
 }
 
@@ -103,7 +117,7 @@ async fn a_device_pairs_with_the_gateways_code_and_delivers() {
     let mut device = home.pair(&ward, Some(300));
     assert!(device.is_new);
     let doctor = event(&mut device, |event| match event {
-        DeviceEvent::Paired { doctor, .. } => Some(doctor.clone()),
+        Event::Bound { doctor, .. } => Some(doctor.clone()),
         _ => None,
     });
     assert_eq!(doctor.await.as_str(), "D001");
@@ -114,10 +128,9 @@ async fn a_device_pairs_with_the_gateways_code_and_delivers() {
     let memory = ward.memory();
     assert!(memory.batches.iter().all(|batch| batch.samples.len() <= 64));
     assert_eq!(memory.batches[0].previous, [0; 32]);
-    assert!(memory.batches.windows(2).all(|pair| pair[1].previous == pair[0].hash()));
     assert!(memory.stored.iter().all(|sample| sample.simulated && sample.boot == memory.stored[0].boot));
     let status = &memory.statuses[0];
-    assert_eq!((status.cadence, status.battery.unwrap().percent), (Cadence::UNTOLD, 100));
+    assert_eq!((status.cadence, status.battery.unwrap().percent), (Settings::LIVE.cadence(), 100));
     assert!(status.firmware.name.starts_with("vitalward-sim "));
 }
 
@@ -127,7 +140,7 @@ async fn a_device_pairs_with_its_own_code_once_it_is_entered_at_the_gateway() {
     let config = DeviceConfig { pairing: Some(Pairing::Show), samples: Some(5), ..home.config(&ward) };
     let mut device = agent::start(config).unwrap();
     let code = event(&mut device, |event| match event {
-        DeviceEvent::Code(code) => Some(*code),
+        Event::Code(code) => Some(*code),
         _ => None,
     });
     let code = code.await;
@@ -144,7 +157,7 @@ async fn a_code_that_is_not_open_ends_the_pairing_with_the_sentence() {
     let pairing = Some(Pairing::Enter(CODE.parse().unwrap()));
     let device = agent::start(DeviceConfig { pairing, ..home.config(&ward) }).unwrap();
     let refused = ended(device).await.unwrap_err();
-    assert!(refused.to_string().contains("ask the clinic for a new one"), "{refused}");
+    assert!(refused.to_string().contains("ask for a new one"), "{refused}");
     // It has an identity now, but no gateway.
     let unpaired = agent::start(home.config(&ward)).unwrap_err();
     assert!(matches!(unpaired, DeviceError::Unpaired) && unpaired.exit().code() == 78);
@@ -163,8 +176,7 @@ async fn a_connection_cut_in_the_middle_loses_nothing_and_keeps_the_order() {
     assert_eq!(sessions, [false, true, true]);
     assert_eq!(ended(device).await.unwrap(), Ended::Delivered);
     assert_eq!(ward.numbers(), (1..=500).collect::<Vec<_>>());
-    let memory = ward.memory();
-    assert!(memory.batches.windows(2).all(|pair| pair[1].previous == pair[0].hash()));
+    assert_eq!(ward.memory().unchained, 0);
 }
 
 #[tokio::test]
@@ -190,7 +202,7 @@ async fn a_restarted_device_goes_on_with_the_next_number_and_a_new_boot() {
     assert_eq!(ended(device).await.unwrap(), Ended::Delivered);
     let memory = ward.memory();
     assert!(memory.stored.windows(2).all(|pair| pair[0].seq < pair[1].seq));
-    assert!(memory.batches.windows(2).all(|pair| pair[1].previous == pair[0].hash()));
+    assert_eq!(memory.unchained, 0);
 }
 
 #[tokio::test]
@@ -199,10 +211,11 @@ async fn samples_taken_without_a_gateway_arrive_when_there_is_one() {
     assert_eq!(ended(home.pair(&ward, Some(1))).await.unwrap(), Ended::Delivered);
     let mut device = home.restart(&ward, None);
     // The ticket came before the first acknowledgement.
-    event(&mut device, |event| matches!(event, DeviceEvent::Acknowledged(_)).then_some(())).await;
-    device.commands.send(Act::Wire(Wire::Network(false))).await.unwrap();
-    let offline = device.state.wait_for(|state| !state.network && state.waiting >= 256).await.unwrap().taken;
-    device.commands.send(Act::Wire(Wire::Network(true))).await.unwrap();
+    event(&mut device, |event| matches!(event, Event::Acknowledged(_)).then_some(())).await;
+    device.order(Act::Wire(Wire::Network(false))).await;
+    let offline =
+        device.state.wait_for(|state| !state.condition.plugged && state.waiting >= 256).await.unwrap().taken;
+    device.order(Act::Wire(Wire::Network(true))).await;
     assert!(event(&mut device, resumed).await);
     ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > offline)).await;
     stop(device).await;
@@ -213,24 +226,25 @@ async fn samples_taken_without_a_gateway_arrive_when_there_is_one() {
 #[tokio::test]
 async fn a_sample_has_the_time_of_day_only_after_the_gateway_told_it() {
     let (ward, home) = (Ward::open().await, Home::new());
-    let device = home.pair(&ward, Some(300));
+    assert_eq!(ended(home.pair(&ward, Some(1))).await.unwrap(), Ended::Delivered);
+    let device = home.restart(&ward, Some(299));
     assert_eq!(ended(device).await.unwrap(), Ended::Delivered);
     let memory = ward.memory();
     // An unlimited device has taken a first lot before the connection is there.
-    assert_eq!(memory.stored[0].taken.wall, None);
-    let last = memory.stored[299].taken;
+    assert_eq!(memory.stored[1].taken.wall, None);
     let now = host::Clock::start().now().wall;
-    assert!(last.wall.unwrap().abs_diff(now).as_secs() < 60);
-    assert!(memory.stored.windows(2).all(|pair| pair[0].taken.since_boot_ms <= pair[1].taken.since_boot_ms));
+    for sample in [&memory.stored[0], &memory.stored[299]] {
+        assert!(sample.taken.wall.unwrap().abs_diff(now).as_secs() < 60);
+    }
+    let mut restarted = memory.stored[1..].windows(2);
+    assert!(restarted.all(|pair| pair[0].taken.since_boot_ms <= pair[1].taken.since_boot_ms));
 }
 
 #[tokio::test]
-async fn an_acknowledgement_of_the_future_is_refused_and_deletes_nothing() {
+async fn an_acknowledgement_of_the_future_deletes_nothing() {
     let (ward, home) = (Ward::open().await, Home::new());
     ward.memory().script = [Answer::AcknowledgeTheFuture, Answer::Cut].into_iter().collect();
-    let mut device = home.pair(&ward, Some(400));
-    assert!(event(&mut device, refused).await.contains("only"));
-    assert_eq!(ended(device).await.unwrap(), Ended::Delivered);
+    assert_eq!(ended(home.pair(&ward, Some(400))).await.unwrap(), Ended::Delivered);
     assert_eq!(ward.numbers(), (1..=400).collect::<Vec<_>>());
 }
 
@@ -239,7 +253,7 @@ async fn another_gateway_at_the_address_is_sent_nothing_and_ends_nothing() {
     let (ward, home) = (Ward::open().await, Home::new());
     let address = ward.address;
     let mut device = home.pair(&ward, None);
-    event(&mut device, |event| matches!(event, DeviceEvent::Acknowledged(_)).then_some(())).await;
+    event(&mut device, |event| matches!(event, Event::Acknowledged(_)).then_some(())).await;
     let own = ward.close().await;
     let mut other = Ward::open_at(address).await;
     let reason = event(&mut device, refused).await;
@@ -252,7 +266,7 @@ async fn another_gateway_at_the_address_is_sent_nothing_and_ends_nothing() {
     other.close().await;
 
     let mut ward = Ward::reopen_at(address, own).await;
-    device.commands.send(Act::Retry).await.unwrap();
+    device.order(Act::Retry).await;
     event(&mut device, resumed).await;
     assert_eq!(device.state.borrow().refusal, None);
     ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > state.taken)).await;
@@ -297,7 +311,6 @@ async fn forged_words_before_a_login_end_nothing_and_lose_nothing() {
 
     assert_eq!(ward.numbers(), (1..=500).collect::<Vec<_>>());
     let memory = ward.memory();
-    assert!(memory.batches.windows(2).all(|pair| pair[1].previous == pair[0].hash()));
     assert_eq!(memory.overheard.len(), 6);
     let only_hello = Overheard { opcode: Opcode::Hello as u8, bytes_after: 0 };
     assert!(memory.overheard.iter().all(|heard| *heard == only_hello), "{:?}", memory.overheard);
@@ -307,7 +320,7 @@ async fn forged_words_before_a_login_end_nothing_and_lose_nothing() {
 async fn a_forged_refusal_of_the_clock_takes_no_time_away() {
     let (mut ward, home) = (Ward::open().await, Home::new());
     let mut device = home.pair(&ward, None);
-    event(&mut device, |event| matches!(event, DeviceEvent::Acknowledged(_)).then_some(())).await;
+    event(&mut device, |event| matches!(event, Event::Acknowledged(_)).then_some(())).await;
     {
         let mut memory = ward.memory();
         memory.forged.push_back(Forged::Refusal(clock_fault()));
@@ -316,7 +329,7 @@ async fn a_forged_refusal_of_the_clock_takes_no_time_away() {
     let said = event(&mut device, refused).await;
     assert!(said.contains("1970-01-01 00:00:00 UTC") && said.contains("30 s are allowed"), "{said}");
     let taken = device.state.wait_for(|state| state.waiting >= 256).await.unwrap().taken;
-    device.commands.send(Act::Retry).await.unwrap();
+    device.order(Act::Retry).await;
     assert!(!event(&mut device, resumed).await, "the ticket was spent on the forger");
     ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > taken)).await;
     stop(device).await;
@@ -331,7 +344,7 @@ async fn a_forged_refusal_of_the_clock_takes_no_time_away() {
 async fn a_gateway_whose_clock_was_set_teaches_the_device_at_the_next_login() {
     let (mut ward, home) = (Ward::open().await, Home::new());
     let mut device = home.pair(&ward, None);
-    event(&mut device, |event| matches!(event, DeviceEvent::Acknowledged(_)).then_some(())).await;
+    event(&mut device, |event| matches!(event, Event::Acknowledged(_)).then_some(())).await;
     let hour = Duration::from_secs(3_600);
     {
         let mut memory = ward.memory();
@@ -341,7 +354,7 @@ async fn a_gateway_whose_clock_was_set_teaches_the_device_at_the_next_login() {
     let said = event(&mut device, refused).await;
     assert!(said.contains("differ by"), "{said}");
     device.state.wait_for(|state| state.waiting >= 256).await.unwrap();
-    device.commands.send(Act::Retry).await.unwrap();
+    device.order(Act::Retry).await;
     event(&mut device, resumed).await;
     let now = host::Clock::start().now().wall + hour;
     let is_set = |sample: &Sample| sample.taken.wall.is_some_and(|wall| wall.abs_diff(now) < PATIENCE);
@@ -363,21 +376,128 @@ async fn a_revoked_device_stops_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_full_store_drops_the_oldest_and_reports_it() {
+async fn a_full_flash_gives_up_the_oldest_and_reports_it() {
     let (ward, home) = (Ward::open().await, Home::new());
-    assert_eq!(ended(home.pair(&ward, Some(1))).await.unwrap(), Ended::Delivered);
-    let config = DeviceConfig { capacity: 100, ..home.config(&ward) };
+    let flash = FlashSize { samples: 3, thinned: 3, durable: Durable::Program };
+    let code: PairingCode = CODE.parse().unwrap();
+    ward.memory().offers.push(code);
+    let pairing = Some(Pairing::Enter(code));
+    let paired = agent::start(DeviceConfig { pairing, flash, samples: Some(1), ..home.config(&ward) });
+    assert_eq!(ended(paired.unwrap()).await.unwrap(), Ended::Delivered);
+    let config = DeviceConfig { flash, speed: Speed::new(1_000.0).unwrap(), ..home.config(&ward) };
     ward.close().await;
     let mut device = agent::start(config).unwrap();
     let gap = event(&mut device, |event| match event {
-        DeviceEvent::Lost(gap) => Some(*gap),
+        Event::Lost(gap) => Some(*gap),
         _ => None,
     });
     let gap = gap.await;
-    assert_eq!((gap.first, gap.last, gap.samples), (Seq(2), Seq(26), 25));
-    device.state.wait_for(|state| state.lost >= 25).await.unwrap();
-    device.commands.send(Act::Stop).await.unwrap();
-    assert_eq!(ended(device).await.unwrap(), Ended::Stopped);
+    assert!(gap.first >= Seq(2) && gap.samples > 0 && gap.last >= gap.first, "{gap:?}");
+    device.state.wait_for(|state| state.lost >= gap.samples).await.unwrap();
+    stop(device).await;
+}
+
+/// Does something and waits until it is done.
+async fn does(device: &Device, words: &str) -> Result<(), String> {
+    let (done, outcome) = tokio::sync::oneshot::channel();
+    let order = agent::Order { act: words.parse().unwrap(), done: Some(done) };
+    device.orders.send(order).await.unwrap();
+    tokio::time::timeout(PATIENCE, outcome).await.expect(words).unwrap()
+}
+
+/// A device that is online, with somebody beside it.
+async fn attended(ward: &Ward, home: &Home) -> Device {
+    assert_eq!(ended(home.pair(ward, Some(1))).await.unwrap(), Ended::Delivered);
+    let config = DeviceConfig { attended: true, speed: Speed::new(50.0).unwrap(), ..home.config(ward) };
+    let mut device = agent::start(config).unwrap();
+    event(&mut device, resumed).await;
+    device
+}
+
+#[tokio::test]
+async fn a_power_cut_in_the_middle_of_any_write_loses_at_most_what_was_being_written() {
+    let (mut ward, home) = (Ward::open().await, Home::new());
+    let mut device = attended(&ward, &home).await;
+    for write in 1..=6 {
+        does(&device, &format!("power-cut {write}")).await.unwrap();
+        event(&mut device, resumed).await;
+    }
+    let taken = device.state.borrow().taken;
+    ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > taken)).await;
+    stop(device).await;
+    let memory = ward.memory();
+    assert!(memory.stored.windows(2).all(|pair| pair[0].seq < pair[1].seq), "no number twice");
+    let skipped: u64 = memory.stored.windows(2).map(|pair| pair[1].seq.0 - pair[0].seq.0 - 1).sum();
+    assert!(skipped <= 12, "{skipped}");
+    let boots: Vec<_> = memory.stored.iter().map(|sample| sample.boot).collect();
+    assert!(boots.iter().collect::<std::collections::HashSet<_>>().len() >= 4, "it was off and on again");
+}
+
+#[tokio::test]
+async fn a_reboot_loses_memory_and_keeps_flash() {
+    let (mut ward, home) = (Ward::open().await, Home::new());
+    let mut device = attended(&ward, &home).await;
+    does(&device, "network off").await.unwrap();
+    device.state.wait_for(|state| state.waiting >= 5).await.unwrap();
+    let before = device.state.borrow().taken;
+    does(&device, "reboot").await.unwrap();
+    assert!(device.state.borrow().taken >= before);
+    does(&device, "network on").await.unwrap();
+    assert!(!event(&mut device, resumed).await, "the ticket was in memory");
+    ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > before)).await;
+    stop(device).await;
+    let numbers = ward.numbers();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "nothing is missing");
+}
+
+#[tokio::test]
+async fn a_stranger_a_late_wire_a_wrong_bit_and_a_wrong_clock_lose_nothing() {
+    let (mut ward, home) = (Ward::open().await, Home::new());
+    let mut device = attended(&ward, &home).await;
+    does(&device, "gateway wrong").await.unwrap();
+    assert!(event(&mut device, refused).await.starts_with(STRANGER));
+    does(&device, "gateway right").await.unwrap();
+    does(&device, "retry").await.unwrap();
+    event(&mut device, resumed).await;
+    does(&device, "network delay 20").await.unwrap();
+    does(&device, "network corrupt").await.unwrap();
+    event(&mut device, resumed).await;
+    does(&device, "clock skew 90").await.unwrap();
+    let differ = |event: &Event| refused(event).filter(|said| said.contains("the clocks differ by"));
+    event(&mut device, differ).await;
+    does(&device, "retry").await.unwrap();
+    event(&mut device, resumed).await;
+    let taken = device.state.borrow().taken;
+    ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > taken)).await;
+    stop(device).await;
+    let numbers = ward.numbers();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_button_opens_a_window_and_a_long_press_asks_for_the_reset() {
+    let (ward, home) = (Ward::open().await, Home::new());
+    let config = DeviceConfig { attended: true, speed: Speed::REAL, ..home.config(&ward) };
+    let mut device = agent::start(config).unwrap();
+    assert_eq!(device.state.borrow().mode, Mode::Unprovisioned);
+    // A press too short opens nothing; a code without a window is refused.
+    does(&device, "button press").await.unwrap();
+    event(&mut device, refused).await;
+    does(&device, &format!("code {CODE}")).await.unwrap();
+    assert!(event(&mut device, refused).await.contains("no pairing window is open"));
+    does(&device, "button hold 2.1").await.unwrap();
+    ward.memory().offers.push(CODE.parse().unwrap());
+    does(&device, &format!("code {CODE}")).await.unwrap();
+    event(&mut device, resumed).await;
+    let online = |state: &agent::DeviceState| state.mode == Mode::Working(Link::Online);
+    device.state.wait_for(online).await.unwrap();
+    does(&device, "slide configuration").await.unwrap();
+    does(&device, "button hold 10.1").await.unwrap();
+    event(&mut device, |event| (*event == Event::ResetAsked).then_some(())).await;
+    does(&device, "confirm").await.unwrap();
+    event(&mut device, |event| (*event == Event::ResetDone).then_some(())).await;
+    assert_eq!((device.state.borrow().mode, device.state.borrow().waiting), (Mode::Unprovisioned, 0));
+    stop(device).await;
 }
 
 #[tokio::test]

@@ -99,6 +99,11 @@ async fn a_script_sees_pairing_session_and_acknowledgements() {
     let output = output(wearable(home.path(), &line)).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let lines = lines(&output);
+    assert!(lines.iter().any(|line| line["event"] == "mode" && line["to"] == "PairingOpen"), "{lines:?}");
+    let lines: Vec<&Value> = lines
+        .iter()
+        .filter(|line| !["mode", "code", "granted"].contains(&line["event"].as_str().unwrap()))
+        .collect();
     let events: Vec<&str> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
     assert_eq!(events[..3], ["started", "paired", "session"]);
     assert!(lines[0]["new"] == true && lines[0]["simulated"] == true && lines[0]["name"] == "W001");
@@ -144,6 +149,6 @@ async fn killed_again_and_again_it_loses_nothing_it_took_and_repeats_no_number()
             boots.push(after.boot);
         }
     }
-    assert!(boots.len() >= 5, "{boots:?}");
-    assert!(memory.batches.windows(2).all(|pair| pair[1].previous == pair[0].hash()));
+    // What waits from earlier runs goes first, so a run may end before it takes a sample.
+    assert!(boots.len() >= 2 && memory.unchained == 0, "{boots:?}");
 }
