@@ -81,7 +81,7 @@ impl SpiDevice for Line {
                     read.iter_mut().zip(sent.iter()).for_each(|(byte, sent)| *byte = pass(*sent));
                 }
                 spi::Operation::TransferInPlace(bytes) => {
-                    bytes.iter_mut().for_each(|byte| *byte = pass(*byte))
+                    bytes.iter_mut().for_each(|byte| *byte = pass(*byte));
                 }
                 spi::Operation::DelayNs(_) => {}
             }

@@ -16,7 +16,7 @@ impl<const N: usize> Resampler<N> {
     /// The next second.
     pub(super) fn load(&mut self, second: impl IntoIterator<Item = [i32; N]>) {
         let mut second = second.into_iter().peekable();
-        let before = self.samples.last().or(second.peek()).copied();
+        let before = self.samples.last().or_else(|| second.peek()).copied();
         self.samples.clear();
         self.samples.extend(before.into_iter().chain(second));
     }

@@ -216,9 +216,7 @@ fn a_late_reader_is_told_of_the_hole_and_gets_no_number_of_it() {
 fn what_is_done_to_the_body_goes_through_the_registers() {
     let (mut patient, mut bench) = (patient("normal"), bench());
     let mut second = |patient: &mut Patient| bench.next_second(&patient.next_second().signals).second;
-    for _ in 0..3 {
-        second(&mut patient);
-    }
+    (0..3).for_each(|_| _ = second(&mut patient));
     let usual = second(&mut patient);
     for act in ["temperature +0.5", "mcu -0.5", "mpu +0.5", "x +0.1", "y -0.1", "z +0.1"] {
         let crate::act::Act::Body(body) = act.parse().unwrap() else { panic!("{act}") };
@@ -252,4 +250,16 @@ fn an_uncovered_sensor_and_a_loose_electrode_say_so() {
     assert_eq!(second.readings.spo2, Err(Reason::FingerOff));
     assert_eq!(second.readings.heart_rate, Err(Reason::LeadOff));
     assert!(ecg.iter().all(|microvolt| *microvolt == 50_000), "the input is at its end");
+}
+
+#[test]
+fn an_amplifier_at_its_end_is_saturated() {
+    let (mut patient, mut bench) = (patient("normal"), bench());
+    let mut readings = Vec::new();
+    for _ in 0..4 {
+        let mut signals = patient.next_second().signals;
+        signals.ecg.fill(2_400_000);
+        readings.push(bench.next_second(&signals).second.readings.heart_rate);
+    }
+    assert_eq!(readings[3], Err(Reason::Saturated));
 }
