@@ -75,3 +75,31 @@ fn cut_while_opening(world: &World) -> u32 {
     }
     operations.count().try_into().unwrap()
 }
+
+#[test]
+fn a_factory_reset_that_is_cut_off_brings_no_number_back() {
+    let mut world = World::new();
+    day().into_iter().take(250).for_each(|step| world.step(step).unwrap());
+    let taken = world.uplink.taken();
+    let operations = {
+        let mut whole = world.clone();
+        whole.uplink.erase(&mut whole.flash).unwrap();
+        world.flash.operations()..whole.flash.operations()
+    };
+    assert!(operations.clone().count() > 12, "every page is erased");
+    for operation in operations {
+        for cut in [Cut::Before(operation), Cut::Within(operation, 0), Cut::Within(operation, 128)] {
+            let mut cut_off = world.clone();
+            cut_off.flash.cut_at(cut);
+            cut_off.uplink.erase(&mut cut_off.flash).unwrap_err();
+            cut_off.flash.power_on();
+            let (mut uplink, _) = reopened(&mut cut_off.flash);
+            assert!(uplink.taken() >= taken, "{cut:?}");
+            uplink.erase(&mut cut_off.flash).unwrap();
+            let (mut uplink, recovery) = reopened(&mut cut_off.flash);
+            assert!(uplink.taken() >= taken && recovery.waiting == 0 && recovery.lost == 0, "{cut:?}");
+            take(&mut cut_off.flash, &mut uplink, 1);
+            assert_eq!(drained(&mut cut_off.flash, &mut uplink), [uplink.taken().0]);
+        }
+    }
+}
