@@ -46,7 +46,7 @@ pub struct CheckArgs {
     /// Longest wait for the device to come (back).
     #[arg(long, default_value = "90s", value_parser = crate::config::parse_duration)]
     wait: Duration,
-    /// Print one JSON object at the end, and one line with address and code before.
+    /// Print JSON: a line with address and code, one for each gateway as it is done, one with the verdict.
     #[arg(long)]
     json: bool,
 }
@@ -66,15 +66,15 @@ struct Row {
     seen: String,
 }
 
-/// What `--json` prints at the end.
+/// What `--json` prints last.
 #[derive(Debug, Serialize)]
-struct Report {
-    /// Whether all passed.
-    passed: bool,
+struct Verdict {
     /// What the device said of itself.
     device: Option<String>,
-    /// Gateway by gateway.
-    cases: Vec<Row>,
+    /// Gateways that it took well.
+    passed: usize,
+    /// Gateways that it did not.
+    failed: usize,
 }
 
 /// What `--json` prints first.
@@ -112,32 +112,30 @@ impl CheckArgs {
                 let said = format!("no device came in {} s", self.wait.as_secs());
                 return Err(Stop::new(Exit::Unavailable, said));
             }
-            let (passed, seen) = match outcome {
-                Ok(seen) => (true, seen),
-                Err(seen) => (false, seen),
-            };
+            let (passed, seen) = outcome.map_or_else(|seen| (false, seen), |seen| (true, seen));
             self.tell(&format!("{}  {seen}\n", if passed { "pass" } else { "FAIL" }));
-            rows.push(Row {
-                name: case.name(),
-                gateway: case.gateway(),
-                device_must: case.device_must(),
-                passed,
-                seen,
-            });
+            let (name, gateway, device_must) = (case.name(), case.gateway(), case.device_must());
+            let row = Row { name, gateway, device_must, passed, seen };
+            self.tell_json(&row);
+            rows.push(row);
             // Without a pairing there is nothing to play the others with.
             if *case == Case::Good && !passed {
                 break;
             }
         }
-        Ok(self.conclude(rows, bench.device()))
+        Ok(self.conclude(&rows, bench.device()))
     }
 
     fn introduce(&self, address: SocketAddr, bench: &Bench) {
         let code = bench.code().to_string();
+        self.tell(&format!("Waiting for a wearable on {address}. Pair it with the code {code}.\n\n"));
+        self.tell_json(&Listening { listening: address, code });
+    }
+
+    fn tell_json(&self, value: &impl Serialize) {
         if self.json {
-            write_line(&serde_json::to_string(&Listening { listening: address, code }).unwrap_or_default());
-        } else {
-            write_line(&format!("Waiting for a wearable on {address}. Pair it with the code {code}.\n"));
+            // Nobody reading it is no error of ours.
+            writeln!(io::stdout(), "{}", serde_json::to_string(value).unwrap_or_default()).ok();
         }
     }
 
@@ -148,27 +146,17 @@ impl CheckArgs {
         }
     }
 
-    fn conclude(&self, cases: Vec<Row>, device: Option<String>) -> Exit {
-        let failed: Vec<&Row> = cases.iter().filter(|row| !row.passed).collect();
-        let passed = failed.is_empty();
-        self.tell(&match &device {
-            Some(device) => format!("\n{device}: {} of {} passed\n", cases.len() - failed.len(), cases.len()),
-            None => "\n".into(),
-        });
-        for row in &failed {
+    fn conclude(&self, rows: &[Row], device: Option<String>) -> Exit {
+        let failed: Vec<&Row> = rows.iter().filter(|row| !row.passed).collect();
+        let passed = rows.len() - failed.len();
+        let who = device.as_deref().unwrap_or("the device");
+        self.tell(&format!("\n{who}: {passed} of {} passed\n", rows.len()));
+        for Row { name, gateway, device_must, seen, .. } in &failed {
             self.tell(&format!(
-                "\n{}: the gateway {}.\n  The device must {}.\n  Seen: {}.\n",
-                row.name, row.gateway, row.device_must, row.seen
+                "\n{name}: the gateway {gateway}.\n  The device must {device_must}.\n  Seen: {seen}.\n"
             ));
         }
-        if self.json {
-            write_line(&serde_json::to_string(&Report { passed, device, cases }).unwrap_or_default());
-        }
-        if passed { Exit::Done } else { Exit::Failed }
+        self.tell_json(&Verdict { device, passed, failed: failed.len() });
+        if failed.is_empty() { Exit::Done } else { Exit::Failed }
     }
-}
-
-/// Nobody reading it is no error of ours.
-fn write_line(text: &str) {
-    writeln!(io::stdout(), "{text}").ok();
 }

@@ -7,6 +7,7 @@
     reason = "a test's helpers may stop it"
 )]
 
+mod careless;
 mod support;
 
 use protocol::{

@@ -9,6 +9,7 @@
 
 mod authentication;
 mod broadcast;
+mod conformance;
 mod crowd;
 mod hostile;
 mod pairing;
