@@ -1,4 +1,10 @@
 //! Cuts the built-in signal out of the shipped recordings, lays out the memory and says what must not be forgotten.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "where this goes wrong, there is no build"
+)]
 
 use std::{env, fs, ops::Range, path::Path};
 
@@ -10,10 +16,11 @@ const PPG: Range<usize> = 35_658..36_786;
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets it");
     let out = Path::new(&out);
-    fs::copy("memory.x", out.join("memory.x")).expect("memory.x lies beside build.rs");
+    let memory = if env::var_os("CARGO_FEATURE_SUITE4").is_some() { "suite4.x" } else { "board.x" };
+    fs::copy(memory, out.join("memory.x")).expect("it lies beside build.rs");
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
-    println!("cargo:rerun-if-changed=memory.x");
+    println!("cargo:rerun-if-changed={memory}");
     println!("cargo:rerun-if-env-changed=VITALWARD_TEST_ONLY_SEED");
     println!("cargo:warning=TEST ONLY: this image draws all its keys from a seed that everybody knows");
 

@@ -8,6 +8,7 @@
 )]
 
 mod authentication;
+mod board;
 mod broadcast;
 mod conformance;
 mod crowd;

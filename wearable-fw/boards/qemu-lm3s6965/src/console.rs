@@ -91,8 +91,9 @@ pub(crate) fn show(event: &Event) {
         }
         Event::Granted { doctor, .. } => say!("granted by {doctor}; checking"),
         Event::Bound { doctor, .. } => say!("paired with {doctor}"),
-        Event::Session { doctor, resumed, .. } => {
-            say!("session with {doctor}{}", if *resumed { ", resumed" } else { "" });
+        Event::Session { doctor, suite, resumed, .. } => {
+            let again = if *resumed { ", resumed" } else { "" };
+            say!("session with {doctor}, suite {}{again}", suite.number());
         }
         Event::Acknowledged(seq) => say!("acknowledged: {}", seq.0),
         Event::Lost(gap) => say!("no room: {} samples up to {} are lost", gap.samples, gap.last.0),

@@ -92,9 +92,8 @@ impl<I: I2c> Eeprom<I> {
 /// Pieces of a range that lie in one page each: where, and which part of the data.
 fn pages(offset: u32, length: usize) -> impl Iterator<Item = (u32, Range<usize>)> {
     let mut part = 0..0;
-    let mut at = offset;
     core::iter::from_fn(move || {
-        at += part.len() as u32;
+        let at = offset + u32::try_from(part.end).ok()?;
         let room = PAGE - at as usize % PAGE;
         part = part.end..length.min(part.end + room);
         (!part.is_empty()).then(|| (at, part.clone()))

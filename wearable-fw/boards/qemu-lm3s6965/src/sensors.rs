@@ -54,7 +54,7 @@ impl<I: I2c> Sensors<I> {
             let _: Option<_> = self.monitor.push_ecg(microvolt);
         }
         self.ticks += 1;
-        (self.ticks % TICKS_PER_SECOND == 0).then(|| self.second())
+        self.ticks.is_multiple_of(TICKS_PER_SECOND).then(|| self.second())
     }
 
     fn second(&mut self) -> Second {
