@@ -898,7 +898,7 @@ fn play_suite(suite: Suite, offered: &[Suite]) -> Vec<Value> {
     let number = suite.number();
     let mut scenes = Vec::new();
     let mut add = |title: &str, scene: Scene| {
-        scenes.push(json!({ "scene": title, "suite": number, "entries": scene.0 }))
+        scenes.push(json!({ "scene": title, "suite": number, "entries": scene.0 }));
     };
     let kind = ClientKind::Wearable;
     let mut studio = Studio::new(u64::from(number));

@@ -84,7 +84,8 @@ struct Session {
 pub fn records(data: &[u8]) {
     let mut input = Unstructured::new(data);
     // By its length, so that an input keeps its meaning under either cipher.
-    let mut session = Session::begin(if data.len() % 2 == 0 { Suite::Wearable } else { Suite::Ascon });
+    let mut session =
+        Session::begin(if data.len().is_multiple_of(2) { Suite::Wearable } else { Suite::Ascon });
     for _ in 0..MAX_OPERATIONS {
         if input.is_empty() {
             break;
