@@ -45,7 +45,7 @@ const fn title(set: Set) -> &'static str {
 
 /// Where the peers' figures come from.
 const FOOTNOTE: &str = "\
-Peers: other open software, run offline over recordings of these kinds; see docs/firmware.md.
+Peers: other open software, run offline over recordings of these kinds; see docs/signals.md.
 Coverage: share of the reference that the figure speaks of. Not a medical device.";
 
 /// All figures, grouped.
