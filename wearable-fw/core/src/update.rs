@@ -4,11 +4,11 @@
 //! - [`Updater`] is the running firmware's side: [`Updater::offer`] judges a header, [`Updater::write`] streams the body
 //!   into the slot that does not run, [`Updater::install`] reads it back, verifies it and marks it for a trial,
 //!   [`Updater::confirm`] ends the trial.
-//! - [`boot`] is the bootloader's side: it verifies again and says which slot starts. A trial is started at most
+//! - [`fn@boot`] is the bootloader's side: it verifies again and says which slot starts. A trial is started at most
 //!   [`ATTEMPTS`] times without being confirmed, then the image before starts again.
 //! - [`factory`] puts the first image into an empty flash.
 //!
-//! Whatever power cut, torn write or flipped bit comes, [`boot`] starts a slot whose signature and digest hold, as long
+//! Whatever power cut, torn write or flipped bit comes, [`fn@boot`] starts a slot whose signature and digest hold, as long
 //! as there is one. Nothing is allocated. It needs no more of a flash than that each word can be written once between
 //! two erases, so a microcontroller's own flash with its error correction serves.
 //!
@@ -24,8 +24,8 @@
 //!
 //! Two copies on a page each, written in turn, numbered and with a CRC-32; the newest valid one counts. Each step leaves the
 //! copy of the step before, and each step may be taken again from there: a confirmed image is tried again, one that was
-//! rolled back is rolled back again. The highest confirmed version is taken from both copies and from the image that
-//! runs, so an old copy does not bring an old image back. With both copies lost the lower of two verified images counts
+//! rolled back is rolled back again. The highest confirmed version is in the record and follows from the image that runs, so
+//! an old copy does not let an old image in. With both copies lost the lower of two verified images counts
 //! as running and the higher one is tried.
 
 use core::ops::Range;

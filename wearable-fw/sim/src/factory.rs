@@ -155,7 +155,7 @@ impl Manifest {
     /// None that can happen.
     pub fn sign(&self, maker: &SigningKey) -> serde_json::Result<Vec<u8>> {
         let signature = self.with_parts(|parts| maker.sign(PURPOSE, parts));
-        serde_json::to_vec_pretty(&Signed {
+        let mut file = serde_json::to_vec_pretty(&Signed {
             format: FORMAT,
             serial: self.serial.clone(),
             device: self.device.to_string(),
@@ -164,7 +164,9 @@ impl Manifest {
             simulated: self.simulated,
             maker: hex::encode(maker.verifying_key().to_bytes()),
             signature: hex::encode(signature.to_bytes()),
-        })
+        })?;
+        file.push(b'\n');
+        Ok(file)
     }
 
     /// Reads a manifest that this maker signed.

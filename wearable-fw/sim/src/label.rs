@@ -14,6 +14,9 @@ use crate::factory::Serial;
 const SYMBOL: f64 = 25.0;
 const QUIET: usize = 4;
 
+/// Millimetres for text beside it.
+const TEXT: f64 = 31.0;
+
 /// What the QR code says.
 #[must_use]
 pub fn content(serial: &Serial, device: DeviceId, simulated: bool) -> String {
@@ -43,18 +46,25 @@ pub fn svg(serial: &Serial, device: DeviceId, hardware: &str, simulated: bool) -
     } else {
         ""
     };
+    let (serial_size, hardware_size) = (size(serial, 3.4), size(hardware, 2.2));
     Some(format!(
         "<svg xmlns='http://www.w3.org/2000/svg' width='62mm' height='29mm' viewBox='0 0 62 29' \
          font-family='DejaVu Sans,Helvetica,Arial,sans-serif'>\n\
          <title>{serial}</title>\n\
          <rect width='62' height='29' fill='#fff'/>\n\
          <g transform='translate(2 2) scale({scale:.5})' shape-rendering='crispEdges'><path d='{path}'/></g>\n\
-         <text x='29' y='6' font-size='3.4' font-weight='bold'>Vitalward wearable</text>\n\
-         <text x='29' y='11' font-size='3.4'>{serial}</text>\n\
-         <text x='29' y='14.8' font-size='2.2'>{hardware}</text>\n\
+         <text x='29' y='6' font-size='2.6' font-weight='bold'>Vitalward wearable</text>\n\
+         <text x='29' y='11' font-size='{serial_size:.2}'>{serial}</text>\n\
+         <text x='29' y='14.8' font-size='{hardware_size:.2}'>{hardware}</text>\n\
          <text x='29' y='18' font-size='2.2' font-family='monospace'>{first}</text>\n\
          <text x='29' y='20.6' font-size='2.2' font-family='monospace'>{second}</text>\n\
          {mark}\n\
          </svg>\n"
     ))
+}
+
+/// The size at which a text is sure to fit, at most `most`: its widest letters are as wide as they are high.
+fn size(text: &str, most: f64) -> f64 {
+    let letters = f64::from(u32::try_from(text.len()).unwrap_or(u32::MAX)).max(1.0);
+    most.min(TEXT / letters)
 }

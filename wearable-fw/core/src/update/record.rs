@@ -31,13 +31,12 @@ impl Record {
         Self { sequence: 0, runs, trial, floor, rolled_back: 0 }
     }
 
-    /// The newest valid copy, with the highest floor of both. A copy that cannot be read is not valid.
+    /// The newest valid copy. One that cannot be read is not valid.
     pub(super) fn load<F: NorFlash>(flash: &mut F, layout: &Layout) -> Option<Self> {
         let [first, second] = &layout.record;
         let (first, second) = (Self::read(flash, first), Self::read(flash, second));
         let (Some(one), Some(two)) = (first, second) else { return first.or(second) };
-        let newest = if two.sequence > one.sequence { two } else { one };
-        Some(Self { floor: one.floor.max(two.floor), ..newest })
+        Some(if two.sequence > one.sequence { two } else { one })
     }
 
     /// Writes the next copy over the older one.

@@ -27,7 +27,7 @@ struct Receiving {
 }
 
 impl Updater {
-    /// For the firmware that runs in `running`, as [`super::boot`] decided.
+    /// For the firmware that runs in `running`, as [`fn@super::boot`] decided.
     ///
     /// # Errors
     /// [`LayoutError`].
@@ -133,7 +133,7 @@ impl Updater {
         taken
     }
 
-    /// Reads the whole image back, verifies it, and marks it: the next [`super::boot`] tries it. Takes as long as a signature
+    /// Reads the whole image back, verifies it, and marks it: the next [`fn@super::boot`] tries it. Takes as long as a signature
     /// check and a hash over the image. Gives its version.
     ///
     /// # Errors
@@ -206,7 +206,7 @@ impl Receiving {
     }
 }
 
-/// Puts the first image into slot A of an empty flash, where [`super::boot`] finds it.
+/// Puts the first image into slot A of an empty flash, where [`fn@super::boot`] finds it.
 ///
 /// # Errors
 /// Why the image is not taken, or [`Refusal::FLASH`].
