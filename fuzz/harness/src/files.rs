@@ -27,7 +27,7 @@ use wearable::{
 };
 use wearable_core::{
     flash::Layout,
-    uplink::ring::{Limits, Uplink},
+    uplink::{Limits, Uplink},
 };
 
 use crate::{

@@ -14,7 +14,7 @@ use wearable_core::{
         Layout,
         ram::{Cut, RamFlash},
     },
-    uplink::ring::{Acknowledgement, Limits, StoreError, Uplink},
+    uplink::{Acknowledgement, Limits, StoreError, Uplink},
 };
 
 const MAX_OPERATIONS: usize = 256;

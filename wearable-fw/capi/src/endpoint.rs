@@ -17,7 +17,7 @@ use wearable_core::{
     flash::{Flash, Layout},
     mode::Switch,
     proximity::Label,
-    uplink::ring::Limits,
+    uplink::Limits,
 };
 
 use crate::report::Report;

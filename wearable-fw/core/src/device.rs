@@ -67,7 +67,7 @@ use crate::{
     mode::{Input, Link, Mode, Switch},
     proximity::Proximity,
     update::LayoutError,
-    uplink::ring::{Gap, Limits, Recovery, StoreError, Uplink},
+    uplink::{Gap, Limits, Recovery, StoreError, Uplink},
 };
 
 /// What a board is, and what its maker gave it.

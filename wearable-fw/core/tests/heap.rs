@@ -12,7 +12,7 @@ use protocol::{
 };
 use wearable_core::{
     flash::{Layout, ram::RamFlash},
-    uplink::ring::{Limits, Uplink},
+    uplink::{Limits, Uplink},
 };
 
 thread_local! {

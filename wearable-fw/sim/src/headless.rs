@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use wearable_core::{
     device::{BootReport, Event},
-    uplink::ring::{Gap, Recovery},
+    uplink::{Gap, Recovery},
 };
 
 use crate::agent::DeviceEvent;
@@ -96,7 +96,7 @@ fn line(event: &Event) -> Value {
 mod tests {
     use protocol::credential::Suite;
     use protocol::id::{GatewayId, Seq, SessionId};
-    use wearable_core::uplink::ring::Gap;
+    use wearable_core::uplink::Gap;
 
     use super::*;
 

@@ -39,7 +39,7 @@ use wearable_core::{
     mode::Switch,
     proximity::Label,
     sensing::{Second, quantities},
-    uplink::ring::Limits,
+    uplink::Limits,
 };
 
 use crate::{

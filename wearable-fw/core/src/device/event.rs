@@ -11,7 +11,7 @@ use protocol::{
     waveform::WaveformRequest,
 };
 
-use crate::{mode::Mode, uplink::ring::Gap};
+use crate::{mode::Mode, uplink::Gap};
 
 /// Most events that wait to be read; later ones are counted.
 const MOST: usize = 32;

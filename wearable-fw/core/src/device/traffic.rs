@@ -17,7 +17,7 @@ use super::{Device, Event, refusal, waveforms::Waveforms};
 use crate::{
     flash::Flash,
     proximity::Proximity,
-    uplink::ring::{Acknowledgement, StoreError},
+    uplink::{Acknowledgement, StoreError},
 };
 
 impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {

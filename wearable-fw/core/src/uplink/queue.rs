@@ -23,8 +23,8 @@ use sequential_storage::{
 };
 
 use super::{
+    StoreError,
     item::{Item, MAX_MARK},
-    ring::StoreError,
 };
 use crate::flash::Flash;
 

@@ -29,7 +29,7 @@ use wearable_core::{
     mode::{Link, Mode, Switch},
     proximity::ShortRange,
     update::factory,
-    uplink::ring::{Gap, Limits},
+    uplink::{Gap, Limits},
 };
 
 use crate::board::{Chip, Near, SharedFlash};

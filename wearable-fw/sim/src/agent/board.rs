@@ -14,7 +14,7 @@ use wearable_core::{
     flash::Layout,
     mode::Switch,
     proximity::Label,
-    uplink::ring::Limits,
+    uplink::Limits,
 };
 
 use super::DeviceError;

@@ -4,15 +4,14 @@ use alloc::collections::VecDeque;
 
 use protocol::id::Seq;
 
-use super::{Gap, Limits, Lost, StoreError, Uplink};
-use crate::{
-    flash::{Flash, Layout},
-    uplink::{
-        item::{Item, Mark, Marks},
-        queue::{Place, Queue, Then},
-        thinning::Thinning,
-    },
+use super::{
+    Gap, Limits, StoreError, Uplink,
+    gap::Lost,
+    item::{Item, Mark, Marks},
+    queue::{Place, Queue, Then},
+    thinning::Thinning,
 };
+use crate::flash::{Flash, Layout};
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
