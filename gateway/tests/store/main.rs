@@ -11,3 +11,4 @@ mod group_commit;
 mod pairing;
 mod support;
 mod vitals;
+mod wearables;
