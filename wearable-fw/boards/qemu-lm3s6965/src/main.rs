@@ -61,7 +61,7 @@ type Board = Device<Eeprom<RefCellDevice<'static, Master>>, Label, ChaCha20Rng>;
 const LAYOUT: Layout = Layout { config: 0..0x1800, samples: 0x1800..0x19c00, thinned: 0x19c00..0x1fc00 };
 /// A sample is 0.3 KB on the line and 2 KB while it is looked at; the arena is [`memory::ARENA_BYTES`].
 const LIMITS: Limits = Limits { in_flight: 2, samples_per_batch: 2, batch_bytes: 1_024 };
-/// The gateway prefers Ascon. Suite 4's key exchange alone takes 54 KB of stack (`src/bin/suite4.rs` measures it), which
+/// In the order of its choice. Suite 4's key exchange alone takes 54 KB of stack (`src/bin/suite4.rs` measures it), which
 /// this board does not have beside its other memory.
 const SUITES: [Suite; 2] = [Suite::Ascon, Suite::Wearable];
 /// How often the console tells how things stand.
