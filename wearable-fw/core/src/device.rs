@@ -16,6 +16,7 @@ mod event;
 mod line;
 mod pairing;
 mod refusal;
+mod reset;
 mod status;
 mod traffic;
 mod updates;
@@ -283,6 +284,9 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         if !self.proximity.is_near() {
             return self.refuse(refusal::NOBODY_NEAR);
         }
+        if self.configuration.erasing && !self.erase() {
+            return;
+        }
         self.part(now);
         self.window = Some(Window::open(now, &mut self.rng));
         self.change(input);
@@ -293,26 +297,6 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     fn show_code(&mut self) {
         if let Some(window) = &self.window {
             self.events.tell(Event::Code(window.own()));
-        }
-    }
-
-    /// Keys, bindings and samples go; the identity and the numbers of samples stay. Cut off, it goes on at the next start.
-    fn reset(&mut self, now: Monotonic) {
-        self.part(now);
-        self.window = None;
-        self.ticket = None;
-        self.configuration = Configuration { erasing: true, ..Configuration::default() };
-        self.change(Input::Reset(Switch::Configuration));
-        let erased = self.commit().map_err(BootError::from).and_then(|()| {
-            self.uplink.erase(&mut self.flash)?;
-            Ok(self.store.erase(&mut self.flash)?)
-        });
-        match erased {
-            Ok(()) => {
-                self.configuration = Configuration::default();
-                self.events.tell(Event::ResetDone);
-            }
-            Err(error) => self.events.tell(Event::Storage(error.to_string())),
         }
     }
 
@@ -340,7 +324,13 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             quantities,
         };
         let mut sample = fit(sample).map_err(RecordError::Unfit)?;
+        let before = self.uplink.taken();
         let gap = match self.uplink.take(&mut self.flash, &sample) {
+            // It is on flash; what failed is to make room for the next one.
+            Err(error) if self.uplink.taken() > before => {
+                self.recover(error);
+                None
+            }
             Err(error @ (StoreError::Damaged | StoreError::WornOut)) => {
                 self.reopen(error)?;
                 sample.seq = self.uplink.next_seq();

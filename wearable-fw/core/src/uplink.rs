@@ -159,15 +159,18 @@ impl Uplink {
             match front {
                 Front::Sample(seq, sample) if self.counts(seq) => match sample {
                     Some(sample) if self.thinning.keeps(&sample) => {
-                        self.keep(flash, &encode_sample(&sample), lost)?;
+                        let page = self.keep(flash, &encode_sample(&sample), lost)?;
+                        // Before anything else can fail: it must not be kept twice.
                         self.thinning = Thinning::after(seq, Some(&sample));
+                        self.drop_page(flash, page, lost)?;
                     }
                     _ => self.lose(seq, lost),
                 },
                 Front::Mark(mark) if !self.written.outdates(mark) => {
                     let copy = self.next_mark();
-                    self.keep(flash, &copy.encode(), lost)?;
+                    let page = self.keep(flash, &copy.encode(), lost)?;
                     self.wrote(copy);
+                    self.drop_page(flash, page, lost)?;
                 }
                 Front::Sample(..) | Front::Mark(_) => {}
             }
@@ -176,8 +179,8 @@ impl Uplink {
         Ok(())
     }
 
-    /// Puts an item behind the thinned samples.
-    fn keep<F: Flash>(&mut self, flash: &mut F, item: &[u8], lost: &mut Lost) -> Result<(), StoreError> {
+    /// Puts an item behind the thinned samples. The page that is to be free then is the one given.
+    fn keep<F: Flash>(&mut self, flash: &mut F, item: &[u8], lost: &mut Lost) -> Result<usize, StoreError> {
         let page = match self.thinned.push(flash, item)? {
             Pushed::On(page) => page,
             Pushed::Full(page) => {
@@ -188,7 +191,7 @@ impl Uplink {
                 page
             }
         };
-        self.drop_page(flash, self.thinned.page_after(page), lost)
+        Ok(self.thinned.page_after(page))
     }
 
     /// Empties a page of the thinned samples if it is the oldest one.

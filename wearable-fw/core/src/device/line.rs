@@ -23,7 +23,7 @@ use protocol::{
 };
 use rand_core::CryptoRng;
 
-use super::{CODE_INTERVAL, Device, Event, VALIDATION_LIMIT, is_connecting, refusal};
+use super::{CODE_INTERVAL, Device, Event, VALIDATION_LIMIT, binding::Binding, is_connecting, refusal};
 use crate::{
     flash::Flash,
     mode::{Input, Mode},
@@ -327,6 +327,13 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             return true;
         }
         let pending = self.configuration.pending.take();
+        let gateway = |binding: &Option<Binding>| binding.as_ref().map(|binding| binding.gateway.gateway);
+        // First, so that a gateway is never told of a batch that only the one before it knows.
+        if gateway(&pending) != gateway(&self.configuration.bound)
+            && let Err(error) = self.uplink.begin_chain(&mut self.flash)
+        {
+            self.events.tell(Event::Storage(error.to_string()));
+        }
         let before = core::mem::replace(&mut self.configuration.bound, pending);
         if !self.try_commit() {
             self.configuration.pending = core::mem::replace(&mut self.configuration.bound, before);
@@ -336,11 +343,6 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         self.change(Input::Validated);
         if let Some(bound) = &self.configuration.bound {
             let (doctor, gateway) = (bound.gateway.doctor.clone(), bound.gateway.gateway);
-            if before.is_none_or(|before| before.gateway.gateway != gateway)
-                && let Err(error) = self.uplink.begin_chain(&mut self.flash)
-            {
-                self.events.tell(Event::Storage(error.to_string()));
-            }
             self.events.tell(Event::Bound { doctor, gateway });
         }
         true

@@ -69,7 +69,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     }
 
     /// What is stored could not be read or let go. It is tried again with the next sample.
-    fn recover(&mut self, error: StoreError) {
+    pub(super) fn recover(&mut self, error: StoreError) {
         let is_content = matches!(error, StoreError::Damaged | StoreError::WornOut);
         let recovered = if is_content { self.reopen(error) } else { Err(error) };
         if let Err(error) = recovered {

@@ -12,7 +12,10 @@ use protocol::{
     waveform::{Signal, WaveformRequest},
 };
 use rand_chacha::rand_core::Rng;
-use wearable_core::device::{Event, RecordError};
+use wearable_core::{
+    device::{Event, RecordError},
+    flash::ram::Cut,
+};
 
 use crate::world::{Wearable, World};
 
@@ -269,6 +272,27 @@ fn flash_that_changes_under_a_running_device_costs_samples_not_the_device() {
         reopened += u32::from(world.events.iter().any(|event| matches!(event, Event::Storage(_))));
     }
     assert!(reopened > 0, "none of it was noticed");
+}
+
+#[test]
+fn a_sample_is_kept_once_if_it_was_taken_and_not_at_all_if_it_was_refused() {
+    let mut world = World::bound(221);
+    world.set_network(false);
+    world.sample_for(10);
+    let (mut kept, mut refused) = (0, 0);
+    for number in 0..1_500 {
+        let operation = world.flash.borrow().operations() + number % 7;
+        world.cut_power_at(Cut::Before(operation));
+        let before = world.device().uplink().taken();
+        let taken = world.sample();
+        let failed = !world.has_power();
+        world.flash.borrow_mut().power_on();
+        let after = world.device().uplink().taken();
+        assert_eq!(taken.is_ok(), after > before, "{number}: {taken:?}");
+        kept += u32::from(failed && taken.is_ok());
+        refused += u32::from(failed && taken.is_err());
+    }
+    assert!(kept > 3 && refused > 3, "{kept} {refused}");
 }
 
 /// A second of ECG, in pieces.

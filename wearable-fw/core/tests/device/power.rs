@@ -31,6 +31,8 @@ fn power_cut_at_every_write_of_a_first_pairing_leaves_nothing_or_a_binding() {
         if let Some(code) = world.open_window() {
             world.enter_at_gateway(0, code);
             world.run_until(MOMENT, |world| !world.has_power() || world.is_online());
+            // Refused as long as it is bound to nobody, and without power.
+            drop(world.sample());
         }
     };
     let mut seen = [0; 3];
@@ -53,8 +55,9 @@ fn power_cut_at_every_write_of_a_first_pairing_leaves_nothing_or_a_binding() {
             other => panic!("{cut:?}: {other:?}"),
         }
         assert!(world.run_until(MOMENT, World::is_online), "{cut:?}: {:?}", world.events);
+        let kept = world.stored_at(0).len() as u64 + world.device().uplink().waiting();
         world.sample_for(2);
-        assert_eq!(world.stored_at(0).len(), 2, "{cut:?}");
+        assert_eq!(world.stored_at(0).len() as u64, kept + 2, "{cut:?}");
     }
     assert!(seen.iter().all(|times| *times > 0), "{seen:?}");
 }
@@ -63,6 +66,7 @@ fn power_cut_at_every_write_of_a_first_pairing_leaves_nothing_or_a_binding() {
 fn power_cut_at_every_write_of_a_new_pairing_leaves_the_old_or_the_new_gateway() {
     let start = || {
         let mut world = World::bound(101);
+        world.sample_for(2);
         world.set_network(false);
         world.sample_for(3);
         world.slide(Switch::Configuration);
@@ -94,7 +98,13 @@ fn power_cut_at_every_write_of_a_new_pairing_leaves_the_old_or_the_new_gateway()
         world.run(Duration::from_secs(5));
         assert_eq!(world.device().uplink().waiting(), 0, "{cut:?}");
         // Torn in the middle of an acknowledgement a sample may be sent again, to whichever gateway it is now.
-        assert_eq!(world.stored_at(answers), [1, 2, 3], "{cut:?}");
+        assert_eq!(
+            world.stored_at(answers),
+            if answers == 0 { &[1, 2, 3, 4, 5][..] } else { &[3, 4, 5] },
+            "{cut:?}"
+        );
+        let first = world.gateways[answers].store.batches.first().unwrap();
+        assert_eq!(first.previous, [0; 32], "{cut:?}: no gateway knows what another one was told");
     }
     assert!(gateways.iter().all(|times| *times > 0), "{gateways:?}");
 }
@@ -124,6 +134,32 @@ fn power_cut_at_every_write_of_a_factory_reset_leaves_no_sample_without_its_keys
             Mode::Unprovisioned => assert_eq!(waiting, 0, "{cut:?}"),
             _ => assert_eq!(waiting, 3, "{cut:?}: not begun"),
         }
+    }
+}
+
+#[test]
+fn a_factory_reset_that_the_flash_cut_off_is_ended_before_anybody_pairs() {
+    for operation in 0..4 {
+        let mut world = World::bound(105);
+        world.set_network(false);
+        world.sample_for(3);
+        world.slide(Switch::Configuration);
+        world.hold(wearable_core::device::RESET_HOLD);
+        let cut = Cut::Before(world.flash.borrow().operations() + operation);
+        world.cut_power_at(cut);
+        let now = world.now();
+        world.device().confirm(now);
+        world.settle();
+        // The flash works again, and the device was not switched off.
+        assert!(!world.events.contains(&Event::ResetDone), "{cut:?}");
+        world.flash.borrow_mut().power_on();
+        world.set_network(true);
+        world.answers = 1;
+        world.pair();
+        world.sample_for(2);
+        assert!(world.events.contains(&Event::ResetDone), "{cut:?}");
+        assert_eq!(world.stored_at(1), [4, 5], "{cut:?}: only what was taken since");
+        assert_eq!(world.boot().mode, Mode::Working(Link::Connecting), "{cut:?}: not reset once more");
     }
 }
 

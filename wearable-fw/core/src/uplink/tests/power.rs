@@ -103,3 +103,21 @@ fn a_factory_reset_that_is_cut_off_brings_no_number_back() {
         }
     }
 }
+
+/// Nothing is opened again: the device runs on.
+#[test]
+fn a_write_or_erase_that_fails_once_loses_nothing_and_repeats_nothing() {
+    let mut world = World::new();
+    for step in day() {
+        let mut whole = world.clone();
+        whole.step(step).unwrap();
+        for operation in world.flash.operations()..whole.flash.operations() {
+            let mut after = world.clone();
+            assert!(after.step_with_cut(step, Cut::Before(operation)), "{operation}");
+            after.must(Take(0));
+            after.drain();
+            after.check();
+        }
+        world = whole;
+    }
+}
