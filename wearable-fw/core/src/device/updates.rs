@@ -142,7 +142,11 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
             self.updates.image = None;
             return;
         }
-        let version = updater.receiving().map_or(0, |(header, _)| header.version());
+        let (version, wanted) = updater.receiving().map_or((0, 0), |(header, at)| (header.version(), at));
+        if chunk.offset != wanted {
+            // Asked for twice; the answer to the last request is still to come.
+            return;
+        }
         match updater.write(&mut self.flash, chunk.offset, &chunk.bytes) {
             Ok(offset) => {
                 if offset.saturating_sub(self.updates.told_at) >= TELL_EVERY {

@@ -113,6 +113,25 @@ fn an_image_is_fetched_between_vitals_tried_and_confirmed_by_a_session() {
 }
 
 #[test]
+fn an_offer_that_is_repeated_on_the_way_costs_one_piece_not_a_second_transfer() {
+    let mut world = world(126);
+    let new = image(2, 1);
+    offer(&mut world, &new);
+    offer(&mut world, &new);
+    serve(&mut world, &new, 1);
+    let asked = |world: &World| {
+        world.gateways[0].store.firmware_requests.iter().map(|request| request.offset).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&world), [0, 1_024]);
+    // The first piece comes once more.
+    world.gateways[0].store.firmware_requests.reverse();
+    serve(&mut world, &new, 1);
+    assert_eq!(asked(&world), [1_024]);
+    serve(&mut world, &new, usize::MAX);
+    assert_eq!(last_status(&world), (UpdateState::VERIFIED, 2, None));
+}
+
+#[test]
 fn an_image_that_reaches_no_gateway_wants_to_start_again_and_is_rolled_back() {
     let mut world = world(121);
     let new = image(2, 1);
