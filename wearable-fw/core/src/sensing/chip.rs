@@ -94,7 +94,8 @@ impl Chip {
         self.overflows
     }
 
-    fn ask<T>(&mut self, ask: impl FnOnce() -> Result<T, Fault>) -> Option<T> {
+    /// Asks beside what it is there for, if it is on: an answer is no sample.
+    pub(super) fn ask<T>(&mut self, ask: impl FnOnce() -> Result<T, Fault>) -> Option<T> {
         match self.state {
             State::On { .. } => ask().map_err(|fault| self.state = State::Off(fault.into())).ok(),
             State::Off(_) => None,

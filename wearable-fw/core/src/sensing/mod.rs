@@ -260,7 +260,7 @@ impl Sensors {
         let Config { motion_address, temperature, .. } = self.config;
         let body = self.temperature.read(|| Tmp10x::new(&mut *i2c, temperature).temperature());
         self.newest.body = body.map(Celsius::from_sixteenths);
-        let imu = self.motion.read(|| Mpu6050::new(i2c, motion_address as u8).temperature());
+        let imu = self.motion.ask(|| Mpu6050::new(i2c, motion_address as u8).temperature());
         self.newest.imu = imu.map(Celsius);
     }
 

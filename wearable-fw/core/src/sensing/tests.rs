@@ -7,7 +7,28 @@ use super::*;
 #[derive(Default)]
 struct Bus {
     thermometer: Option<Thermometer>,
+    sleeper: Option<Sleeper>,
     held: bool,
+}
+
+/// An MPU-6050 that answers and takes no samples, as after a dip of its supply.
+#[derive(Default)]
+struct Sleeper {
+    register: u8,
+    starts: u32,
+}
+
+impl Sleeper {
+    fn answer(&mut self, operation: &mut i2c::Operation<'_>) {
+        match operation {
+            i2c::Operation::Write([register, values @ ..]) => {
+                self.register = *register;
+                self.starts += u32::from(*register == 0x6b && !values.is_empty());
+            }
+            i2c::Operation::Read(bytes) => bytes.fill(if self.register == 0x75 { 0x68 } else { 0 }),
+            i2c::Operation::Write([]) => panic!("no register"),
+        }
+    }
 }
 
 struct Thermometer {
@@ -34,6 +55,10 @@ impl I2c for Bus {
     ) -> Result<(), i2c::ErrorKind> {
         if self.held {
             return Err(i2c::ErrorKind::Bus);
+        }
+        if let Some(sleeper) = self.sleeper.as_mut().filter(|_| address == 0x68) {
+            operations.iter_mut().for_each(|operation| sleeper.answer(operation));
+            return Ok(());
         }
         let nobody = i2c::ErrorKind::NoAcknowledge(i2c::NoAcknowledgeSource::Address);
         let chip = self.thermometer.as_mut().filter(|_| address == 0x49).ok_or(nobody)?;
@@ -113,7 +138,7 @@ fn a_board_without_sensors_says_so_and_gives_no_number() {
 #[test]
 fn a_thermometer_alone_is_read_each_second_and_comes_back() {
     let mut sensors = sensors();
-    let mut bus = Bus { thermometer: Some(Thermometer::at(38 * 16 + 8)), held: false };
+    let mut bus = Bus { thermometer: Some(Thermometer::at(38 * 16 + 8)), ..Bus::default() };
     let warm = Ok(Celsius::from_hundredths(3850));
     let body = |seconds: Vec<Second>| seconds.into_iter().map(|second| second.body).collect::<Vec<_>>();
     assert_eq!(body(seconds(&mut sensors, &mut bus, 3)), [Err(Reason::Settling), warm, warm]);
@@ -141,6 +166,16 @@ fn a_sensor_without_samples_is_given_up_after_two_seconds_and_started_again() {
         chip.end_second();
     }
     assert_eq!((starts, chip.state()), (3, Err(Trouble::Silent)));
+}
+
+#[test]
+fn a_motion_sensor_that_tells_its_temperature_and_no_motion_is_started_again() {
+    let mut sensors = sensors();
+    let mut bus = Bus { sleeper: Some(Sleeper::default()), ..Bus::default() };
+    let last = seconds(&mut sensors, &mut bus, 9)[8];
+    assert_eq!(bus.sleeper.unwrap().starts, 3);
+    assert_eq!(sensors.health().motion, Err(Trouble::Silent));
+    assert_eq!(last.acceleration, Err(Reason::NoSignal));
 }
 
 #[test]
