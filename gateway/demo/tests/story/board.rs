@@ -155,12 +155,11 @@ impl Board {
         let lines = self.console.kill().lines;
         let memory = lines.iter().rev().find_map(|line| said(line).strip_prefix("memory: ")).unwrap();
         println!("board: {memory}");
-        let after = |word: &str| -> usize {
-            let rest = memory.split(word).nth(1).unwrap();
-            rest.split(' ').next().unwrap().parse().unwrap()
-        };
-        assert!(after("heap ") <= after(" of ").min(16 * 1024), "{memory}");
-        assert!(after("stack ") + after("with heap ") <= RAM_BUDGET, "{memory}");
+        let numbers: Vec<usize> =
+            memory.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect();
+        let [heap, arena, stack, _, statics] = numbers[..] else { panic!("{memory}") };
+        assert!(heap <= arena && arena <= 16 * 1024, "{memory}");
+        assert!(statics + stack <= RAM_BUDGET, "{memory}");
     }
 }
 
