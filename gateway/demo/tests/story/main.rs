@@ -10,6 +10,7 @@
 mod authentication;
 mod board;
 mod broadcast;
+mod buttons;
 mod c_device;
 mod conformance;
 mod crowd;

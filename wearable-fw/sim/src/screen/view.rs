@@ -145,6 +145,9 @@ impl Screen {
         if condition.wrong_gateway {
             said += "  FAKE GATEWAY";
         }
+        for sensor in &self.state.mute {
+            said += &format!("  {} NACKS", sensor.word());
+        }
         said
     }
 
@@ -369,6 +372,7 @@ mod tests {
         screen.state.condition.plugged = false;
         screen.state.condition.delay = Duration::from_millis(500);
         screen.state.condition.wrong_gateway = true;
+        screen.state.mute = vec![crate::act::Sensor::Ecg];
         screen.state.pressed = true;
         screen.state.code = Some("ABC-DEF-GH2".parse().unwrap());
         screen.message = "z means nothing here".into();
@@ -379,7 +383,7 @@ mod tests {
             "64 LOST",
             "NETWORK OFF",
             "LATE 0.5 s",
-            "FAKE GATEWAY",
+            "FAKE GATEWAY  ecg NACKS",
             "button DOWN",
             "n network on",
             "--code ABC-DEF-GH2",
