@@ -224,7 +224,8 @@ impl Connection {
                 biased;
                 written = write => match written {
                     Ok(count) => sent(outgoing, count),
-                    Err(error) => return Arrival::Closed(broke(&error)),
+                    // What the other end said before it left is still to be heard.
+                    Err(_) => outgoing.clear(),
                 },
                 () = arrive => {
                     let arrived = incoming.pop_front().map(|(_, bytes)| bytes);
@@ -314,6 +315,19 @@ mod tests {
         assert_eq!(cable.next().await, Arrival::Bytes(b"answer".to_vec()));
         drop(far);
         assert!(matches!(cable.next().await, Arrival::Closed(why) if why.contains("closed")));
+    }
+
+    #[tokio::test]
+    async fn what_the_other_end_said_before_it_left_is_heard_though_nothing_can_be_sent_any_more() {
+        let (mut cable, mut far) = connected().await;
+        far.write_all(b"goodbye").await.unwrap();
+        far.set_zero_linger().unwrap();
+        drop(far);
+        for _ in 0..3 {
+            cable.send(b"into the void".to_vec());
+        }
+        assert_eq!(cable.next().await, Arrival::Bytes(b"goodbye".to_vec()));
+        assert!(matches!(cable.next().await, Arrival::Closed(_)));
     }
 
     #[tokio::test]

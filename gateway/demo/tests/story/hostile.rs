@@ -200,7 +200,7 @@ fn a_program_on_the_wrong_port_gets_nowhere_and_says_so() {
     let line = ["--name", "W1", "--gateway", &ward.patients, "--headless", "--pair", &code];
     Spot::new()
         .run("wearable", &line)
-        .ended(1, &["is no gateway's port for wearables (usually 7301); check --gateway"]);
+        .ended(1, &["is no gateway's port for wearables (usually 7301); check the address"]);
     let code = ward.code(&["--patient", "P002"]);
     let line = ["--doctor_id", "D001", "--gateway", &ward.wearables, "--headless", "--pair", &code];
     let patient = Spot::new().start("patient", &line);

@@ -153,11 +153,11 @@ fn a_full_disk_is_said_loudly_loses_nothing_acknowledged_and_is_over_when_there_
     assert_eq!(ward.ask(&["status"])["storage"], "full");
     ward.verb(&["alert", "Heard by nobody", "--yes"]).ended(1, &["the alert was NOT sent"]);
     wearable.wait_for("that the gateway cannot store", |line| {
-        line["event"] == "refused" && line["reason"].as_str().unwrap().contains("cannot store")
+        line["event"] == "disconnected" && line["reason"].as_str().unwrap().contains("cannot store")
     });
     let before = wearable.all(&json!({"event": "acknowledged"}));
     wearable.wait_for("another try", |line| {
-        line["event"] == "refused" && line["reason"].as_str().unwrap().contains("cannot store")
+        line["event"] == "disconnected" && line["reason"].as_str().unwrap().contains("cannot store")
     });
     assert_eq!(wearable.all(&json!({"event": "acknowledged"})), before, "nothing is acknowledged meanwhile");
 
