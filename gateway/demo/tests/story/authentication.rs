@@ -124,19 +124,25 @@ fn a_revoked_patient_is_out_at_once_and_counts_no_more() {
 fn a_revoked_wearable_stops_and_keeps_its_samples() {
     let ward = Ward::open();
     let _patient = ward.pair("P001", &[]);
-    let wearable = ward.pair_wearable("Watch", "P001", &["--speed", "10"]);
+    ward.pair_wearable("Watch", "P001", &["--speed", "0", "--samples", "1"]).end().ended(0, &[]);
+    let copy = Spot::new();
+    let from = ward.spot.path().join("wearable-Watch");
+    assert!(Command::new("cp").arg("-a").arg(from).arg(copy.path()).status().unwrap().success());
+    let wearable = ward.wearable("Watch", &["--speed", "10"]);
     wearable.wait(&json!({"event": "acknowledged"}));
     ward.verb(&["revoke", "--wearable", "Watch"]).ended(0, &[]);
     wearable
         .end()
         .ended(78, &["does not take this wearable (any more)", "The samples taken so far are kept."]);
     assert_eq!(ward.ask(&["wearables"]), json!([]));
+    ward.wearable("Watch", &[]).end().ended(78, &["not paired yet"]);
     // Outside a session nobody vouches for a refusal, so it ends nothing.
-    let wearable = ward.wearable("Watch", &[]);
-    let refused = wearable.wait(&json!({"event": "refused"}));
+    let line = ["--name", "Watch", "--gateway", &ward.wearables, "--headless"];
+    let copied = copy.start("wearable", &line);
+    let refused = copied.wait(&json!({"event": "refused"}));
     assert!(refused["reason"].as_str().unwrap().contains("not paired (any more)"), "{refused}");
-    wearable.signal("TERM");
-    wearable.end().ended(0, &[]);
+    copied.signal("TERM");
+    copied.end().ended(0, &[]);
 }
 
 #[test]
