@@ -3,7 +3,7 @@
 //! from the caller.
 //!
 //! The interface is `include/vitalward_device.h`. [`ffi`] is its one door and the one place with `unsafe`; behind it
-//! [`endpoint`] speaks to [`wearable_core::device`], whose rules hold here as on our own boards.
+//! `endpoint` speaks to [`wearable_core::device`], whose rules hold here as on our own boards.
 
 mod endpoint;
 pub mod ffi;

@@ -26,13 +26,14 @@ use host::{
 };
 use protocol::{
     id::{DeviceId, HardwareId},
+    image::Header,
     time::UnixMillis,
 };
 use rand_core::Rng;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::json;
 
-use crate::{label, maker};
+use crate::{agent, label, maker};
 
 /// What the simulator is, to firmware images.
 pub const HARDWARE: &str = "vitalward-sim";
@@ -277,6 +278,9 @@ fn make(args: &FactoryArgs, serial: &Serial, label_path: &Path) -> anyhow::Resul
     let svg = label::svg(serial, manifest.device, manifest.hardware.as_str(), manifest.simulated)
         .context("the label's text is too long")?;
     let signed = manifest.sign(&key)?;
+    if manifest.simulated {
+        install_program(&dir, &key, &args.hardware)?;
+    }
     let storage: Secret<StorageKey> = Secret::generate(&mut system_rng());
     dir.write(STORAGE_KEY, storage.expose()).map_err(Stop::from)?;
     let public = hex::encode(key.verifying_key().to_bytes());
@@ -287,4 +291,14 @@ fn make(args: &FactoryArgs, serial: &Serial, label_path: &Path) -> anyhow::Resul
         maker::create(path, &signed, 0o644)?;
     }
     Ok(manifest)
+}
+
+/// The simulator's own program stands in its flash as a signed image of version 1, so that updates have something to come
+/// after and to fall back to.
+fn install_program(dir: &DataDir, key: &SigningKey, hardware: &HardwareId) -> anyhow::Result<()> {
+    let body = concat!("SIMULATED firmware, vitalward-sim ", env!("CARGO_PKG_VERSION")).as_bytes();
+    let header = Header::sign(body, hardware, 1, key)?;
+    let image = [header.bytes().as_slice(), body].concat();
+    agent::install_first(dir, key.verifying_key(), &image).context("cannot write the flash's file")??;
+    Ok(())
 }

@@ -76,17 +76,19 @@ pub fn read_public(path: &Path) -> Result<VerifyingKey, Stop> {
         let said = format!("{0} is a private key; here belongs its public half, {0}.pub", path.display());
         return Err(Stop::new(Exit::Usage, said));
     }
+    parse_public(text.as_bytes()).ok_or_else(|| {
+        let said =
+            format!("{} is no maker's public key (64 hex digits); use the maker's KEY.pub", path.display());
+        Stop::new(Exit::Usage, said)
+    })
+}
+
+/// A public key as its file has it.
+#[must_use]
+pub fn parse_public(text: &[u8]) -> Option<VerifyingKey> {
     let mut bytes = [0; 32];
-    hex::decode_to_slice(text.trim_end(), &mut bytes)
-        .ok()
-        .and_then(|()| VerifyingKey::from_bytes(&bytes).ok())
-        .ok_or_else(|| {
-            let said = format!(
-                "{} is no maker's public key (64 hex digits); use the maker's KEY.pub",
-                path.display()
-            );
-            Stop::new(Exit::Usage, said)
-        })
+    hex::decode_to_slice(text.trim_ascii_end(), &mut bytes).ok()?;
+    VerifyingKey::from_bytes(&bytes).ok()
 }
 
 /// Reads a file of at most `limit` bytes.

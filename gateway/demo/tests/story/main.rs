@@ -14,6 +14,7 @@ mod buttons;
 mod c_device;
 mod conformance;
 mod crowd;
+mod firmware;
 mod hostile;
 mod pairing;
 mod restart;

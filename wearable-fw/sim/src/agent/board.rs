@@ -1,27 +1,33 @@
-//! The simulated board: the data folder with identity and flash, and how a device starts from them, again and again.
-//! Knows no network and no patient.
+//! The simulated board: the data folder with identity and flash, its bootloader, and how a device starts from them, again
+//! and again. Knows no network and no patient.
+//!
+//! A device that a maker made (`wearable factory`) has the maker's key in its folder and images in its flash. Its
+//! bootloader decides as on every board; what the image says is then the version, and the program is the same.
 
 use std::{io, time::Duration};
 
+use crypto::identity::VerifyingKey;
 use host::{SystemRng, datadir::DataDir, entropy::system_rng};
 use protocol::{
-    credential::Suite, firmware::Firmware, id::WearableName, time::Monotonic, vitals::Decimal,
-    waveform::Signal,
+    credential::Suite, firmware::Firmware, id::WearableName, image::Refusal, time::Monotonic,
+    vitals::Decimal, waveform::Signal,
 };
 use rand_core::Rng;
 use wearable_core::{
-    device::{BootReport, Device, Setup, Track},
+    device::{BootError, BootReport, Device, Setup, Track, UpdateSetup},
     flash::Layout,
     mode::Switch,
     proximity::Label,
+    update::{self, Trust},
     uplink::Limits,
 };
 
 use super::DeviceError;
 use crate::{
-    factory::HARDWARE,
+    factory::{HARDWARE, MAKER},
     flash::{Durable, FileFlash, PAGE, Trouble},
-    identity::Identity,
+    identity::{Identity, IdentityError},
+    maker,
 };
 
 /// The device as this program carries it.
@@ -30,6 +36,8 @@ pub(super) type Wearable = Device<FileFlash, Label, SystemRng>;
 const FLASH: &str = "flash";
 /// Two slots of two pages.
 const CONFIG_PAGES: u32 = 4;
+/// A megabyte for an image, and the head in front of it.
+const SLOT_PAGES: u32 = 257;
 /// As much as goes into one batch without dwarfing what it costs to seal and commit it.
 const LIMITS: Limits = Limits { in_flight: 4, samples_per_batch: 64, batch_bytes: 48 * 1_024 };
 
@@ -61,6 +69,35 @@ impl FlashSize {
             thinned: samples..samples + self.thinned * PAGE,
         }
     }
+
+    /// Behind the samples.
+    const fn images(self) -> update::Layout {
+        let first = self.layout().thinned.end;
+        let second = first + SLOT_PAGES * PAGE;
+        let record = second + SLOT_PAGES * PAGE;
+        update::Layout {
+            slots: [first..second, second..record],
+            record: [record..record + PAGE, record + PAGE..record + 2 * PAGE],
+        }
+    }
+
+    const fn capacity(self) -> u32 {
+        self.images().slots[1].end + 2 * PAGE
+    }
+}
+
+/// Puts a maker's first image into the flash of a new device's folder.
+///
+/// # Errors
+/// The file system's, or why the image is not taken.
+pub(crate) fn install_first(
+    dir: &DataDir,
+    maker: VerifyingKey,
+    image: &[u8],
+) -> io::Result<Result<u32, Refusal>> {
+    let size = FlashSize::default();
+    let mut flash = FileFlash::open(&dir.path().join(FLASH), size.capacity(), size.durable)?;
+    Ok(update::factory(&mut flash, &size.images(), &Trust { maker, hardware: HARDWARE }, image))
 }
 
 /// What a device starts from.
@@ -82,8 +119,7 @@ pub(super) struct Made {
 impl Board {
     /// The board of a data folder.
     pub(super) fn open(dir: DataDir, made: Made) -> Result<Self, DeviceError> {
-        let capacity = made.size.layout().thinned.end;
-        let flash = FileFlash::open(&dir.path().join(FLASH), capacity, made.size.durable)?;
+        let flash = FileFlash::open(&dir.path().join(FLASH), made.size.capacity(), made.size.durable)?;
         Ok(Self { dir, made, trouble: flash.trouble() })
     }
 
@@ -102,28 +138,39 @@ impl Board {
     /// Switches power on: what is not on flash is gone.
     pub(super) fn boot(&self, switch: Switch, now: Monotonic) -> Result<(Wearable, BootReport), DeviceError> {
         let Identity { device, storage_key } = Identity::open(&self.dir)?;
+        let mut flash = FileFlash::power_on(&self.trouble, self.made.size.durable);
+        let (update, version) = self.start_image(&mut flash)?.unzip();
         let setup = Setup {
             id: device,
             name: self.made.name.clone(),
             suites: self.made.suites.clone(),
-            firmware: firmware()?,
+            firmware: firmware(version.unwrap_or(1))?,
             storage_key,
             layout: self.made.size.layout(),
             limits: LIMITS,
             switch,
             tracks: tracks(),
-            update: None,
+            update,
             refused_wait: self.made.refused_wait,
         };
-        let flash = FileFlash::power_on(&self.trouble, self.made.size.durable);
         Ok(Device::boot(flash, Label, system_rng(), setup, now)?)
+    }
+
+    /// The bootloader, on a board with a maker: which image starts, and its version.
+    fn start_image(&self, flash: &mut FileFlash) -> Result<Option<(UpdateSetup, u32)>, DeviceError> {
+        let Some(key) = self.dir.read(MAKER)? else { return Ok(None) };
+        let maker = maker::parse_public(&key).ok_or(IdentityError::Damaged(MAKER))?;
+        let (layout, trust) = (self.made.size.images(), Trust { maker, hardware: HARDWARE });
+        let started = update::boot(flash, &layout, &trust).map_err(BootError::from)?;
+        let started = started.ok_or(DeviceError::NoImage)?;
+        Ok(Some((UpdateSetup { layout, trust, running: started.slot }, started.header.version())))
     }
 }
 
 /// What the device says that it runs.
-fn firmware() -> Result<Firmware, DeviceError> {
+fn firmware(version: u32) -> Result<Firmware, DeviceError> {
     let hardware = HARDWARE.parse().map_err(DeviceError::Hardware)?;
-    Ok(Firmware { name: concat!("vitalward-sim ", env!("CARGO_PKG_VERSION")).into(), version: 1, hardware })
+    Ok(Firmware { name: concat!("vitalward-sim ", env!("CARGO_PKG_VERSION")).into(), version, hardware })
 }
 
 /// The signals that it can show, as its sensors bring them.

@@ -29,6 +29,7 @@ use tokio::{
 };
 use wearable_core::{device::BootError, mode::Mode};
 
+pub(crate) use self::board::install_first;
 pub use self::{
     board::FlashSize,
     state::{DeviceEvent, DeviceState, Order},
@@ -167,6 +168,11 @@ pub enum DeviceError {
     /// What is on its flash.
     #[error(transparent)]
     Boot(#[from] BootError),
+    /// Neither slot has an image that verifies.
+    #[error(
+        "no firmware image in this wearable's flash is its maker's; make a new device with wearable factory"
+    )]
+    NoImage,
     /// The control socket.
     #[error(transparent)]
     Control(Stop),
@@ -200,7 +206,9 @@ impl DeviceError {
         match self {
             Self::Folder(error) => error.exit(),
             Self::Control(stop) => Stop::exit_of(stop),
-            Self::Identity(_) | Self::Boot(_) | Self::Unpaired | Self::Revoked => Exit::Configuration,
+            Self::Identity(_) | Self::Boot(_) | Self::NoImage | Self::Unpaired | Self::Revoked => {
+                Exit::Configuration
+            }
             Self::Replay(_) => Exit::Usage,
             Self::Flash(_) | Self::Hardware(_) | Self::PairingRefused(_) | Self::PairingOver => Exit::Failed,
         }

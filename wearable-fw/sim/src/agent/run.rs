@@ -274,6 +274,8 @@ impl Runner {
             Event::Disconnected(why) => self.lost_because = Some(why.clone()),
             Event::Restart => {
                 self.wires.tell(DeviceEvent::Device(event));
+                self.device.shut_down(self.clock.now());
+                self.send();
                 return self.reboot("update");
             }
             _ => {}
