@@ -154,11 +154,13 @@ fn power_that_fails_in_the_middle_of_writes_loses_no_sample_that_was_kept() {
     let mut stored = numbers(&vitals(&ward));
     assert!(stored.is_sorted_by(|newer, older| newer > older), "nothing twice: {stored:?}");
     stored.reverse();
-    // Only numbers that a cut left in doubt are missing.
-    let missing: Vec<u64> =
-        (1..=*stored.last().unwrap()).filter(|n| stored.binary_search(n).is_err()).collect();
-    let gaps = ward.gateway().all(&json!({"event": "gap"}));
-    assert!(missing.len() <= 3 * 4, "{missing:?}; the gateway: {gaps:?}; the wearable: {:#?}", said.lines);
+    // Numbers that a cut left in doubt are never used, and told; what was being written may be missing, too.
+    let told = |number: u64| {
+        let mut gaps = said.lines.iter().filter(|line| line["event"] == "gap" && line["reason"] == "restart");
+        gaps.any(|gap| (gap["first"].as_u64()..=gap["last"].as_u64()).contains(&Some(number)))
+    };
+    let missing = (1..=*stored.last().unwrap()).filter(|n| stored.binary_search(n).is_err() && !told(*n));
+    assert!(missing.clone().count() <= 4, "{:?}: {:#?}", missing.collect::<Vec<_>>(), said.lines);
 }
 
 #[test]
