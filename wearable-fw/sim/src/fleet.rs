@@ -1,7 +1,7 @@
 //! Many wearables in one process, for load: each is a whole device with keys, flash and connection of its own, below one
 //! folder, so that a second run needs no codes.
 //!
-//! Owns the codes, the count and the summary. What a device does is [`agent`](crate::agent)'s; here it only is started,
+//! Owns the codes, the count and the summary. What a device does is [`agent`]'s; here it only is started,
 //! listened to and ended.
 
 use std::{

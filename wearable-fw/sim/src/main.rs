@@ -93,7 +93,7 @@ fn run(args: Args) -> anyhow::Result<()> {
     log_to_stderr(!headless);
     let data_dir = args.data_dir()?;
     let pairing = match &args.pair {
-        Some(given) => Some(Pairing::Enter(given.clone().read(&mut io::stdin().lock())?)),
+        Some(given) => Some(Pairing::Enter(given.read(&mut io::stdin().lock())?)),
         None => args.show_code.then_some(Pairing::Show),
     };
     let mut config = args.into_config(data_dir, pairing)?;

@@ -30,8 +30,22 @@ fn our_wearable_passes_every_gateway_that_check_device_plays() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let device = runtime.block_on(async { agent::start(config) }).unwrap();
     let names = [
-        "good", "wrong-key", "other-gateway", "other-suite", "old-reply", "unconfirmed", "silent", "refusal",
-        "no-gateway", "oversize", "cut-short", "lost-ack", "two-acks", "future-ack", "twice-sent", "altered",
+        "good",
+        "wrong-key",
+        "other-gateway",
+        "other-suite",
+        "old-reply",
+        "unconfirmed",
+        "silent",
+        "refusal",
+        "no-gateway",
+        "oversize",
+        "cut-short",
+        "lost-ack",
+        "two-acks",
+        "future-ack",
+        "twice-sent",
+        "altered",
         "old-image",
     ];
     for name in names {

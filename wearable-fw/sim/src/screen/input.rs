@@ -40,7 +40,7 @@ impl Typed {
             KeyCode::Backspace => drop(self.0.pop()),
             KeyCode::Enter => return self.enter(state),
             KeyCode::Char(letter) if words && self.0.len() < LONGEST && letter.is_ascii() => {
-                self.0.push(*letter)
+                self.0.push(*letter);
             }
             KeyCode::Char(_) if words => {}
             KeyCode::Char(digit @ '0'..='9') if self.0.len() < 3 => self.0.push(*digit),

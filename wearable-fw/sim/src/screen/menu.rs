@@ -9,8 +9,11 @@ use crate::{
     scenario,
 };
 
+/// What an entry's number becomes.
+type Numbered = fn(i32) -> Body;
+
 /// Numbered options, more and less: what they change, and by how much. The first six are those of the first simulator.
-const NUMBERED: [(&str, &str, fn(i32) -> Body); 8] = [
+const NUMBERED: [(&str, &str, Numbered); 8] = [
     ("body", "0.5 C", |sign| Body::Temperature(Change::By(50 * sign))),
     ("MCU", "0.5 C", |sign| Body::Mcu(Change::By(50 * sign))),
     ("MPU", "0.5 C", |sign| Body::Imu(Change::By(50 * sign))),
