@@ -66,6 +66,8 @@ const LIMITS: Limits = Limits { in_flight: 2, samples_per_batch: 2, batch_bytes:
 const SUITES: [Suite; 2] = [Suite::Ascon, Suite::Wearable];
 /// How often the console tells how things stand.
 const STATUS_TICKS: u64 = 500;
+/// A serial line does not say whether anybody is at its other end: who says nothing for so long after a dial is not.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// Between two tries after a refusal.
 const REFUSED_WAIT: Duration = Duration::from_secs(60);
 
@@ -137,7 +139,7 @@ fn start_device(bus: &'static Bus) -> Result<&'static mut Board, Box<dyn Error>>
 
 fn run(device: &mut Board, sensors: &mut Sensors<Master>) -> ! {
     let (mut button, mut console) = (Button::start(), Console::default());
-    let (mut pressed, mut used) = (None, None);
+    let (mut pressed, mut used, mut unanswered) = (None, None, None);
     let (mut seen, mut slept) = (0, 0);
     say!("memory: {}", memory::used());
     loop {
@@ -176,10 +178,16 @@ fn run(device: &mut Board, sensors: &mut Sensors<Master>) -> ! {
         let mut bytes = [0; 256];
         let count = uart::received(&mut bytes);
         device.handle_bytes(bytes.get(..count).unwrap_or_default(), now);
+        unanswered = unanswered.filter(|_| count == 0);
+        if unanswered.take_if(|until| now >= *until).is_some() {
+            device.handle_closed(now);
+        }
         if device.poll_timeout().is_some_and(|due| now >= due) {
             device.handle_timeout(now);
         }
-        serve(device, now);
+        if serve(device, now) {
+            unanswered = Some(now + ANSWER_LIMIT);
+        }
         if count == 0 {
             slept += clock::sleep();
         }
@@ -206,8 +214,9 @@ fn obey(device: &mut Board, command: Command, now: Monotonic) {
     }
 }
 
-/// Gives the device what it wants. A serial line is always there: whoever is at its other end may not be.
-fn serve(device: &mut Board, now: Monotonic) {
+/// Gives the device what it wants; true if it dialled. Nobody can hang up a serial line.
+fn serve(device: &mut Board, now: Monotonic) -> bool {
+    let mut dialled = false;
     loop {
         while let Some(bytes) = device.poll_transmit() {
             Uart::LINK.send(&bytes);
@@ -216,11 +225,12 @@ fn serve(device: &mut Board, now: Monotonic) {
             console::show(&event);
         }
         match device.poll_link(now) {
-            LinkWish::Nothing => return,
+            LinkWish::Nothing => return dialled,
             LinkWish::HangUp => {}
             LinkWish::Dial => {
                 uart::forget_received();
                 device.handle_connected(now);
+                dialled = true;
             }
         }
     }
