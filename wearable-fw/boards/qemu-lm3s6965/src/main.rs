@@ -165,10 +165,10 @@ fn run(device: &mut Board, sensors: &mut Sensors<Master>) -> ! {
                     clock::CORE_HZ
                 );
                 slept = 0;
-                let most = memory::used();
-                if used.replace(most) != Some(most) {
-                    say!("memory: {most}");
-                }
+            }
+            let most = memory::used();
+            if used.replace(most) != Some(most) {
+                say!("memory: {most}");
             }
         }
         let now = Monotonic(clock::millis());
