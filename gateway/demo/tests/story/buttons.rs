@@ -210,3 +210,32 @@ fn words_that_mean_nothing_and_a_wearable_that_does_not_run_are_told() {
     std::fs::create_dir(ward.spot.path().join("wearable-W9")).unwrap();
     try_ctl(&ward, "W9", "status").ended(69, &["no wearable W9 runs here"]);
 }
+
+#[test]
+fn a_fleet_is_paired_once_and_all_its_samples_are_acknowledged() {
+    let ward = Ward::open();
+    let _patient = ward.pair("P001", &[]);
+    let codes = ward.spot.path().join("codes");
+    let offers = ward.verb(&["pair", "--wearable", "--patient", "P001", "--count", "5", "--json"]).text();
+    std::fs::write(&codes, offers).unwrap();
+    let fleet = |count: &str, more: &[&str]| {
+        let line = ["fleet", "--count", count, "--gateway", &ward.wearables, "--seconds", "2", "--json"];
+        ward.spot.run("wearable", &[&line[..], more].concat())
+    };
+    let codes = codes.display().to_string();
+    for more in [&["--codes", &codes][..], &[]] {
+        let said = fleet("5", more);
+        said.ended(0, &[]);
+        let told = said.json();
+        assert_eq!(
+            (&told["paired"], &told["lost"], &told["waiting"]),
+            (&json!(5), &json!(0), &json!(0)),
+            "{told}"
+        );
+        assert!(told["acknowledged"].as_u64() >= Some(5) && told["acknowledged"] == told["taken"], "{told}");
+    }
+    let told = fleet("6", &[]);
+    told.ended(3, &[]);
+    assert!(told.json()["trouble"].as_str().unwrap().contains("no code is left"), "{told:?}");
+    assert_eq!(ward.ask(&["wearables"]).as_array().unwrap().len(), 5);
+}
