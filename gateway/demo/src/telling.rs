@@ -265,6 +265,10 @@ impl Teller {
             WardEvent::Gap { device, first, last, .. } => {
                 return self.trouble(at, format!("samples {first} to {last} of {device} never came"));
             }
+            WardEvent::NobodysSamples { device, count, .. } => {
+                return self
+                    .trouble(at, format!("{count} samples of {device} have no time and no certain wearer"));
+            }
             WardEvent::Conflict { device, count, .. } => {
                 return self.trouble(at, format!("{device} used {count} sample numbers twice"));
             }

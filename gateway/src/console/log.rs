@@ -64,6 +64,12 @@ pub(super) fn entry(event: &WardEvent, now: Now) -> Option<Entry> {
         WardEvent::Gap { patient, device, first, last } => {
             (Tone::Warning, format!("{patient}: samples {first} to {last} of {device} never came"))
         }
+        WardEvent::NobodysSamples { patient, device, count } => {
+            let said = format!(
+                "{count} samples of {device} NOT stored: without a time, and worn by others than {patient}"
+            );
+            (Tone::Severe, said)
+        }
         WardEvent::Conflict { patient, device, count } => {
             let said = format!("{patient}: {count} samples of {device} NOT stored, their numbers are taken");
             (Tone::Severe, said)
@@ -103,6 +109,7 @@ pub(super) fn entry(event: &WardEvent, now: Now) -> Option<Entry> {
         }
         WardEvent::Gap { device, .. }
         | WardEvent::Conflict { device, .. }
+        | WardEvent::NobodysSamples { device, .. }
         | WardEvent::Overdue { device }
         | WardEvent::Firmware { device, .. } => Some(device.clone()),
         _ => None,

@@ -19,10 +19,15 @@ use super::{
 pub struct Appended {
     /// Everything of the device up to this number is stored, or was missing when a later one came.
     pub acknowledged: Seq,
-    /// Whose vitals these are.
+    /// Who wears the device now.
     pub patient: PatientId,
-    /// The samples that are new, in order.
+    /// The samples of that patient that are new, in order.
     pub stored: Vec<Sample>,
+    /// New samples of an earlier wearer, stored as that patient's.
+    pub earlier: usize,
+    /// Samples without a time from a device that more than one patient has worn: nobody can say whose they are. They were
+    /// **not** stored.
+    pub nobodys: usize,
     /// How many were there before.
     pub duplicates: usize,
     /// How many of the duplicates are another measurement under a used number: the device counts wrongly, and
@@ -75,8 +80,20 @@ impl View<'_> {
     }
 }
 
+/// Who of them wore the device at a time. A device keeps its samples when it is paired anew, so they may come under the
+/// binding of another patient.
+fn worn_by(wearers: &[(UnixMillis, PatientId)], taken: Option<UnixMillis>) -> Option<&PatientId> {
+    let (_, newest) = wearers.last()?;
+    if wearers.iter().all(|(_, patient)| patient == newest) {
+        return Some(newest);
+    }
+    let taken = taken?;
+    let worn = wearers.iter().rev().find(|(since, _)| *since <= taken).or_else(|| wearers.first());
+    worn.map(|(_, patient)| patient)
+}
+
 impl Ledger<'_> {
-    /// Stores the samples of a batch that are not stored yet, for the patient who wears the device now.
+    /// Stores the samples of a batch that are not stored yet, each for the patient who wore the device when it was taken.
     ///
     /// # Errors
     /// [`StoreError::UnknownClient`] if the device is not active; [`StoreError::SequenceRange`].
@@ -87,23 +104,29 @@ impl Ledger<'_> {
         received: UnixMillis,
     ) -> Result<Appended, StoreError> {
         let patient = self.wearer(device)?.ok_or(StoreError::UnknownClient)?;
+        let wearers = self.wearers(device)?;
         let mut newest = self.high_water(device)?;
         let (row, chain_ok) = self.append_batch(device, batch, received)?;
         let mut appended = Appended {
             acknowledged: Seq(0),
             patient,
             stored: Vec::new(),
+            earlier: 0,
+            nobodys: 0,
             duplicates: 0,
             conflicts: 0,
             gaps: Vec::new(),
             chain_ok,
         };
         for sample in &batch.samples {
-            if self.append_sample(device, &appended.patient, sample, row, received)? {
-                appended.stored.push(sample.clone());
-            } else {
-                appended.duplicates += 1;
-                appended.conflicts += usize::from(!self.holds(device, sample)?);
+            match worn_by(&wearers, sample.taken.wall) {
+                None => appended.nobodys += 1,
+                Some(patient) if !self.append_sample(device, patient, sample, row, received)? => {
+                    appended.duplicates += 1;
+                    appended.conflicts += usize::from(!self.holds(device, sample)?);
+                }
+                Some(patient) if *patient == appended.patient => appended.stored.push(sample.clone()),
+                Some(_) => appended.earlier += 1,
             }
             if let Some(Seq(last)) = newest.filter(|Seq(last)| sample.seq.0 > last.saturating_add(1)) {
                 appended.gaps.push((Seq(last + 1), Seq(sample.seq.0 - 1)));
@@ -122,6 +145,17 @@ impl Ledger<'_> {
              WHERE doctor = ?1 AND kind = 'wearable' AND client = ?2 AND state = 'active'",
             params![Text(self.doctor), Text(device)],
             |row| text(row, "patient"),
+        )
+    }
+
+    /// All who have worn a device, and since when, in that order.
+    fn wearers(&self, device: DeviceId) -> Result<Vec<(UnixMillis, PatientId)>, StoreError> {
+        self.all(
+            "SELECT paired_at, patient FROM bindings
+             WHERE doctor = ?1 AND kind = 'wearable' AND client = ?2 AND state != 'pending'
+             ORDER BY paired_at, binding",
+            params![Text(self.doctor), Text(device)],
+            |row| Ok((time(row, "paired_at")?, text(row, "patient")?)),
         )
     }
 

@@ -86,6 +86,16 @@ pub enum WardEvent {
         /// Last missing number.
         last: u64,
     },
+    /// Samples without a time, from a device that more than one patient has worn, were not stored: nobody can say whose they
+    /// are.
+    NobodysSamples {
+        /// Who wears the device now.
+        patient: String,
+        /// Device UUID.
+        device: String,
+        /// How many.
+        count: usize,
+    },
     /// A device used numbers again for other measurements: its counter was reset. These samples are **not** stored.
     Conflict {
         /// Whose.

@@ -11,6 +11,9 @@ use protocol::{
 
 use super::event::SampleView;
 
+/// A sample that was taken so far ahead of this clock has no time that can be believed: some gateway's clock was wrong once.
+const AHEAD: Duration = Duration::from_secs(60);
+
 /// The newest sample of a patient.
 #[derive(Debug, Clone)]
 pub(crate) struct Newest {
@@ -51,6 +54,7 @@ impl Live {
         now: Now,
     ) {
         let limit = cadence.unwrap_or(Cadence::UNTOLD).age_limit();
+        let taken = taken.filter(|taken| taken.since(now.wall) <= AHEAD);
         let lag = taken.map_or(Duration::ZERO, |taken| now.wall.since(taken));
         // A backlog comes oldest first and after newer ones: it does not replace them.
         if self.newest.get(&patient).is_none_or(|newest| taken >= newest.taken) {
@@ -113,6 +117,14 @@ mod tests {
     fn a_sample_without_a_time_is_never_current() {
         let (live, patient) = live(None, None, at(0));
         assert!(!live.of(&patient).unwrap().is_current(Monotonic(0)));
+    }
+
+    #[test]
+    fn a_sample_from_the_future_is_not_current_and_does_not_stay_the_newest() {
+        let (mut live, patient) = live(Some(at(3_600_000).wall), None, at(0));
+        assert!(!live.of(&patient).unwrap().is_current(Monotonic(0)));
+        live.update(patient.clone(), sample(), Some(at(1_000).wall), None, at(1_000));
+        assert!(live.of(&patient).unwrap().is_current(Monotonic(1_000)));
     }
 
     #[test]

@@ -459,6 +459,11 @@ impl Ward {
             let (patient, device) = (appended.patient.to_string(), device.to_string());
             self.publish(WardEvent::Conflict { patient, device, count: appended.conflicts });
         }
+        if appended.nobodys > 0 {
+            tracing::error!(%device, samples = appended.nobodys, "samples without a time, and more than one wearer");
+            let (patient, device) = (appended.patient.to_string(), device.to_string());
+            self.publish(WardEvent::NobodysSamples { patient, device, count: appended.nobodys });
+        }
         for (Seq(first), Seq(last)) in appended.gaps {
             let (patient, device) = (appended.patient.to_string(), device.to_string());
             self.publish(WardEvent::Gap { patient, device, first, last });

@@ -2,6 +2,7 @@
 
 use gateway::store::{Store, StoreError, vitals::Appended};
 use protocol::{
+    credential::ClientKind,
     id::{BootId, ClientId, Seq},
     reading::{Measurement, Method, Reason},
     time::UnixMillis,
@@ -127,5 +128,32 @@ async fn only_an_active_device_brings_vitals_and_they_stay_with_their_patient() 
         let refused =
             store.write(move |ledger| ledger.append_vitals(unwelcome, &batch([0; 32], [3]), NOW)).await;
         assert_eq!(refused, Err(StoreError::UnknownClient));
+    }
+}
+
+#[tokio::test]
+async fn samples_that_come_late_are_those_of_who_wore_the_device_then() {
+    let folder = Folder::new();
+    let store = with_wearable(&folder).await;
+    // Handed on an hour later, with samples of P001 still on it.
+    let (again, hours) = (client(ClientId::Wearable(device(1)), 2), after(60));
+    let mut handed = offer("BCD-EFG-HJ3", ClientKind::Wearable, &patient("P002"));
+    handed.replaces = true;
+    handed.expires = after(70);
+    let job = move |ledger: &gateway::store::Ledger<'_>| {
+        ledger.create_offer(&handed)?;
+        ledger.enrol_pending(&again, None, handed.code.selector, hours)?;
+        ledger.confirm_enrolment(&again.id, again.login.key_id(), hours)
+    };
+    store.write(job).await.unwrap();
+    let mut sent = batch([0; 32], 1..=3);
+    sent.samples[1].taken.wall = None;
+    sent.samples[2].taken.wall = Some(after(61));
+    let appended = append(&store, &sent).await;
+    assert_eq!((appended.patient.as_str(), appended.earlier, appended.nobodys), ("P002", 1, 1));
+    assert_eq!((appended.acknowledged, appended.stored.len()), (Seq(3), 1));
+    for (who, number) in [("P001", 1), ("P002", 3)] {
+        let found = store.read(move |view| view.last_vitals(&patient(who), 10)).await.unwrap();
+        assert_eq!(found.iter().map(|found| found.sample.seq.0).collect::<Vec<_>>(), [number], "{who}");
     }
 }
