@@ -71,7 +71,8 @@ fn run_ctl(args: &CtlArgs) -> anyhow::Result<Exit> {
 }
 
 fn list_scenarios() -> anyhow::Result<Exit> {
-    let line = |text: String, Scenario { name, title, .. }| text + &format!("{:<14} {title}\n", name.as_str());
+    let line =
+        |text: String, Scenario { name, title, .. }| text + &format!("{:<14} {title}\n", name.as_str());
     // A reader that had enough is no failure.
     io::stdout().write_all(scenario::built_in().fold(String::new(), line).as_bytes()).ok();
     Ok(Exit::Done)
