@@ -239,7 +239,8 @@ impl Uplink {
         let mark = Mark {
             acknowledged: seq,
             lost: self.mark.lost.saturating_add(numbers.saturating_sub(deleted)),
-            previous: self.chain_before(whole),
+            // Of several, the gateway has the first for certain; the others it may know from another connection.
+            previous: self.chain_before(whole.min(1)),
             ..self.next_mark()
         };
         let written = self.write(flash, mark)?;

@@ -197,19 +197,38 @@ impl Queue {
         (self.range.len() / (2 * HEADER)) as u64
     }
 
-    /// Erases pages that were begun and have no item: one before the newest items, as damage leaves it, would hide those.
-    pub(super) fn mend<F: Flash>(&mut self, flash: &mut F) -> Result<(), StoreError> {
+    /// Erases pages whose erasing was interrupted, and those that were begun and have no item: one before the newest items,
+    /// as damage leaves it, would hide those. Says whether the rest is as the library leaves it: the pages that are in
+    /// use follow each other, and only the last of them has room. Else what is put behind might not be found.
+    pub(super) fn mend<F: Flash>(&mut self, flash: &mut F) -> Result<bool, StoreError> {
+        let (mut first, mut before) = (None, None);
+        let (mut ends, mut with_room) = (0, 0);
         for page in 0..self.pages {
             let [start, end] = self.body::<F>(page);
-            let begun = self.written_until(flash, start - word_u32::<F>()..start)?.is_some();
-            let closed = self.written_until(flash, end..end + word_u32::<F>())?.is_some();
-            if begun && !closed && self.written_until(flash, start..end)?.is_none() {
-                let page_size = end - start + 2 * word_u32::<F>();
-                let from = start - word_u32::<F>();
-                flash.erase(from, from + page_size).map_err(|error| StoreError::Flash(error.kind()))?;
+            let (from, to) = (start - word_u32::<F>(), end + word_u32::<F>());
+            let begun = self.is_marked(flash, from..start)?;
+            let closed = self.is_marked(flash, end..to)?;
+            let empty = !closed && self.written_until(flash, start..end)?.is_none();
+            let used = begun && !empty;
+            if !used && (begun || closed) {
+                flash.erase(from, to).map_err(|error| StoreError::Flash(error.kind()))?;
             }
+            with_room += usize::from(used && !closed);
+            let state = (used, closed);
+            ends += before.map_or(0, |before| end_of_use(before, state));
+            first = first.or(Some(state));
+            before = Some(state);
         }
-        Ok(())
+        ends += before.zip(first).map_or(0, |(last, first)| end_of_use(last, first));
+        Ok(ends <= 1 && with_room <= 1)
+    }
+
+    /// As the library sees it: half a byte of zeros is enough.
+    fn is_marked<F: Flash>(&mut self, flash: &mut F, marker: Range<u32>) -> Result<bool, StoreError> {
+        let marker_len = (marker.end - marker.start) as usize;
+        let bytes = self.buffer.get_mut(..marker_len).ok_or(StoreError::Layout)?;
+        flash.read(marker.start, bytes).map_err(|error| StoreError::Flash(error.kind()))?;
+        Ok(bytes.iter().map(|byte| byte.count_zeros()).sum::<u32>() >= 4)
     }
 
     /// Bytes behind the newest item that something was written to, though no item can be read there. `front` is the page of
@@ -299,6 +318,14 @@ impl Clone for Queue {
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").field("range", &self.range).finish_non_exhaustive()
+    }
+}
+
+/// 1 if the pages in use end with the first of two neighbours (in use, full), or ought to.
+const fn end_of_use(page: (bool, bool), next: (bool, bool)) -> usize {
+    match (page, next) {
+        ((true, _), (false, _)) | ((true, false), (true, _)) => 1,
+        _ => 0,
     }
 }
 

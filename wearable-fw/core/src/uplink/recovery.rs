@@ -60,12 +60,14 @@ impl Scan {
 
     /// A queue whose pages contradict each other is erased.
     fn of<F: Flash>(queue: &mut Queue, flash: &mut F) -> Result<Self, StoreError> {
+        let mended = queue.mend(flash)?;
         match Self::try_of(queue, flash) {
-            Err(StoreError::Damaged) => {
+            Ok(scan) if mended => Ok(scan),
+            Ok(_) | Err(StoreError::Damaged) => {
                 queue.erase(flash)?;
                 Ok(Self { erased: queue.most_items(), ..Self::new() })
             }
-            scan => scan,
+            Err(error) => Err(error),
         }
     }
 
@@ -116,8 +118,6 @@ impl Uplink {
             in_flight: VecDeque::new(),
             sent: 0,
         };
-        uplink.thinned.mend(flash)?;
-        uplink.samples.mend(flash)?;
         let mut thinned = Scan::of(&mut uplink.thinned, flash)?;
         let mut samples = Scan::of(&mut uplink.samples, flash)?;
         uplink.restore_mark(&thinned, &samples);

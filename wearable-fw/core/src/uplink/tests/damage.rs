@@ -100,3 +100,31 @@ fn damage_is_told_at_the_restart() {
 fn damage_while_the_store_is_open_is_survived() {
     at_every_byte(&online(), |world| world.must(Batch));
 }
+
+/// More than one damage at once may cost a whole queue, but the store goes on with what is taken from then on.
+#[test]
+fn damage_at_many_places_never_stops_the_store() {
+    let (online, full) = (online(), full());
+    let mut seed = 1_u32;
+    let mut random = |below: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) % below
+    };
+    for round in 0..2_000 {
+        let mut flash = if round % 2 == 0 { &online } else { &full }.flash.clone();
+        for _ in 0..2 + random(6) {
+            let page = LAYOUT.samples.start + 256 * random(12);
+            // Every other one hits a page marker.
+            let offset = [random(4), 252 + random(4), random(256), random(256)][random(4) as usize];
+            flash.flip((page + offset) as usize, [0xff, 0xf0, 1 << random(8)][random(3) as usize]);
+        }
+        let (mut uplink, _) = reopened(&mut flash);
+        let gaps = take(&mut flash, &mut uplink, 3);
+        assert_eq!(
+            super::drained(&mut flash, &mut uplink).last(),
+            Some(&uplink.taken().0),
+            "{round} {gaps:?}"
+        );
+        assert!(reopened(&mut flash).0.taken() >= uplink.taken());
+    }
+}
