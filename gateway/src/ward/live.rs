@@ -62,6 +62,13 @@ impl Live {
         }
     }
 
+    /// A device told that it measures and sends at other intervals from now on.
+    pub(crate) fn expect(&mut self, device: &str, cadence: Cadence) {
+        for newest in self.newest.values_mut().filter(|newest| newest.sample.device == device) {
+            newest.limit = cadence.age_limit();
+        }
+    }
+
     pub(crate) fn of(&self, patient: &PatientId) -> Option<&Newest> {
         self.newest.get(patient)
     }
@@ -117,6 +124,15 @@ mod tests {
     fn a_sample_without_a_time_is_never_current() {
         let (live, patient) = live(None, None, at(0));
         assert!(!live.of(&patient).unwrap().is_current(Monotonic(0)));
+    }
+
+    #[test]
+    fn what_came_before_a_longer_interval_was_told_is_not_stale_before_the_first_upload() {
+        let (mut live, patient) = live(Some(at(0).wall), None, at(0));
+        live.expect("another", Cadence { sample_ms: 1_000, upload_ms: 30_000 });
+        assert!(!live.of(&patient).unwrap().is_current(Monotonic(18_000)));
+        live.expect("", Cadence { sample_ms: 1_000, upload_ms: 30_000 });
+        assert!(live.of(&patient).unwrap().is_current(Monotonic(18_000)));
     }
 
     #[test]
