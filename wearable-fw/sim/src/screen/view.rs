@@ -39,7 +39,7 @@ pub struct Screen {
 /// A curve with fewer lines says nothing.
 const LEAST_CURVE: u16 = 6;
 /// The column of numbers.
-const NUMBERS: u16 = 33;
+const NUMBERS: u16 = 34;
 /// Lines of the menu.
 const MENU: u16 = 13;
 
