@@ -1,7 +1,7 @@
 //! `gateway check-device`: plays one good gateway and many bad ones to a wearable and tells how it took them. For makers, who
 //! run it against their own firmware. It needs no data folder; its keys live as long as it runs.
 //!
-//! [`mod@cases`] is the list of gateways, [`bench`] the good one with a memory of every sample, [`talk`] one connection. After
+//! [`mod@cases`] is the list of gateways, [`mod@bench`] the good one with a memory of every sample, [`talk`] one connection. After
 //! each bad gateway the good one comes back and looks whether a sample is missing.
 
 mod bench;

@@ -1,3 +1,5 @@
+//! The record under power cuts, damage and foreign keys: old, new or none, never half and never a default.
+
 use alloc::{string::String, vec::Vec};
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};

@@ -1,3 +1,5 @@
+//! Sensors that fail, return and come late: each second says what is known, and why the rest is not.
+
 use embedded_hal::{i2c, spi};
 use std::vec::Vec;
 

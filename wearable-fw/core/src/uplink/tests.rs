@@ -1,3 +1,5 @@
+//! Samples from the first write to the acknowledgement; what may go wrong in between has files of its own below.
+
 use alloc::{vec, vec::Vec};
 
 use protocol::{

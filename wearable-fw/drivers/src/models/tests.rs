@@ -1,3 +1,5 @@
+//! The models answer as the chips do that the drivers were written for.
+
 use embedded_hal::{
     i2c::{self, I2c},
     spi::{self, SpiDevice},

@@ -1,3 +1,5 @@
+//! What comes through chip, driver and sensing against what goes straight into the signal processing.
+
 use wearable_core::{
     dsp::{Monitor, Readings, Reason, SampleRates, motion::Motion},
     sensing::Trouble,
