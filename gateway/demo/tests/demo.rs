@@ -108,6 +108,10 @@ async fn a_ward_reaches_its_patients_and_is_gone_after_its_end() {
     assert_eq!((report.recipients, report.decrypted, report.missing.len()), (2, 2, 0));
     let report = ward.count(&report.alert, Duration::from_secs(30)).await.unwrap();
     assert_eq!(report.acknowledged, 2);
+    // Before they were paired they kept nothing.
+    for bed in ward.beds() {
+        bed.wearable.state.clone().wait_for(|state| state.taken.0 > 0).await.unwrap();
+    }
     let stocks = ward.stop().await.unwrap();
     assert_eq!(stocks.len(), 2);
     assert!(stocks.iter().all(|stock| stock.lost == 0 && stock.twice == 0 && stock.stored > 0), "{stocks:?}");
