@@ -80,16 +80,20 @@ impl View<'_> {
     }
 }
 
-/// Who of them wore the device at a time. A device keeps its samples when it is paired anew, so they may come under the
-/// binding of another patient.
-fn worn_by(wearers: &[(UnixMillis, PatientId)], taken: Option<UnixMillis>) -> Option<&PatientId> {
+/// Who of them wore the device at a time, as far as clocks tell. A device keeps its samples when it is paired anew, so they may
+/// come under the binding of another patient. A pairing dated after `received` was dated by a wrong clock: it excludes nothing.
+fn worn_by(
+    wearers: &[(UnixMillis, PatientId)],
+    taken: Option<UnixMillis>,
+    received: UnixMillis,
+) -> Option<&PatientId> {
     let (_, newest) = wearers.last()?;
     if wearers.iter().all(|(_, patient)| patient == newest) {
         return Some(newest);
     }
     let taken = taken?;
-    let worn = wearers.iter().rev().find(|(since, _)| *since <= taken).or_else(|| wearers.first());
-    worn.map(|(_, patient)| patient)
+    let worn = wearers.iter().rev().find(|(since, _)| *since <= taken || *since > received);
+    worn.or_else(|| wearers.first()).map(|(_, patient)| patient)
 }
 
 impl Ledger<'_> {
@@ -119,7 +123,12 @@ impl Ledger<'_> {
             chain_ok,
         };
         for sample in &batch.samples {
-            match worn_by(&wearers, sample.taken.wall) {
+            let wearer = match worn_by(&wearers, sample.taken.wall, received) {
+                // Numbers only grow: what comes after a sample of the present wearer is the present wearer's.
+                None => self.owner_before(device, sample.seq)?.filter(|owner| *owner == appended.patient),
+                known => known.cloned(),
+            };
+            match &wearer {
                 None => appended.nobodys += 1,
                 Some(patient) if !self.append_sample(device, patient, sample, row, received)? => {
                     appended.duplicates += 1;
@@ -148,12 +157,21 @@ impl Ledger<'_> {
         )
     }
 
-    /// All who have worn a device, and since when, in that order.
+    /// Whose the last sample before a number is.
+    fn owner_before(&self, device: DeviceId, seq: Seq) -> Result<Option<PatientId>, StoreError> {
+        self.first(
+            "SELECT patient FROM samples WHERE doctor = ?1 AND device = ?2 AND seq < ?3 ORDER BY seq DESC LIMIT 1",
+            params![Text(self.doctor), Text(device), integer(seq.0)],
+            |row| text(row, "patient"),
+        )
+    }
+
+    /// All who have worn a device, and since when, in the order of their pairings.
     fn wearers(&self, device: DeviceId) -> Result<Vec<(UnixMillis, PatientId)>, StoreError> {
         self.all(
             "SELECT paired_at, patient FROM bindings
              WHERE doctor = ?1 AND kind = 'wearable' AND client = ?2 AND state != 'pending'
-             ORDER BY paired_at, binding",
+             ORDER BY binding",
             params![Text(self.doctor), Text(device)],
             |row| Ok((time(row, "paired_at")?, text(row, "patient")?)),
         )

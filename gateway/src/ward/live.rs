@@ -62,9 +62,10 @@ impl Live {
         }
     }
 
-    /// A device told that it measures and sends at other intervals from now on.
-    pub(crate) fn expect(&mut self, device: &str, cadence: Cadence) {
-        for newest in self.newest.values_mut().filter(|newest| newest.sample.device == device) {
+    /// A device told that it measures and sends at other intervals from now on. What is stale already stays so.
+    pub(crate) fn expect(&mut self, device: &str, cadence: Cadence, now: Monotonic) {
+        let of_device = |newest: &&mut Newest| newest.sample.device == device && newest.is_current(now);
+        for newest in self.newest.values_mut().filter(of_device) {
             newest.limit = cadence.age_limit();
         }
     }
@@ -129,9 +130,12 @@ mod tests {
     #[test]
     fn what_came_before_a_longer_interval_was_told_is_not_stale_before_the_first_upload() {
         let (mut live, patient) = live(Some(at(0).wall), None, at(0));
-        live.expect("another", Cadence { sample_ms: 1_000, upload_ms: 30_000 });
+        let slower = Cadence { sample_ms: 1_000, upload_ms: 30_000 };
+        live.expect("another", slower, Monotonic(2_000));
         assert!(!live.of(&patient).unwrap().is_current(Monotonic(18_000)));
-        live.expect("", Cadence { sample_ms: 1_000, upload_ms: 30_000 });
+        live.expect("", slower, Monotonic(18_000));
+        assert!(!live.of(&patient).unwrap().is_current(Monotonic(18_000)), "stale stays stale");
+        live.expect("", slower, Monotonic(2_000));
         assert!(live.of(&patient).unwrap().is_current(Monotonic(18_000)));
     }
 

@@ -459,6 +459,9 @@ impl Ward {
             let (patient, device) = (appended.patient.to_string(), device.to_string());
             self.publish(WardEvent::Conflict { patient, device, count: appended.conflicts });
         }
+        if appended.earlier > 0 {
+            tracing::warn!(%device, samples = appended.earlier, "late samples were stored for an earlier wearer");
+        }
         if appended.nobodys > 0 {
             tracing::error!(%device, samples = appended.nobodys, "samples without a time, and more than one wearer");
             let (patient, device) = (appended.patient.to_string(), device.to_string());

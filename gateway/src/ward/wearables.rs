@@ -113,7 +113,7 @@ impl Ward {
             let news = status
                 .update
                 .filter(|update| before.is_none_or(|told| told.status.update.as_ref() != Some(update)));
-            state.live.expect(&device.to_string(), status.cadence);
+            state.live.expect(&device.to_string(), status.cadence, now);
             state.devices.insert(device, Told { status, at: now, uploaded });
             news
         };

@@ -146,14 +146,23 @@ async fn samples_that_come_late_are_those_of_who_wore_the_device_then() {
         ledger.confirm_enrolment(&again.id, again.login.key_id(), hours)
     };
     store.write(job).await.unwrap();
-    let mut sent = batch([0; 32], 1..=3);
+    let append_at = async |received, batch: VitalsBatch| {
+        store.write(move |ledger| ledger.append_vitals(device(1), &batch, received)).await.unwrap()
+    };
+    let mut sent = batch([0; 32], 1..=4);
     sent.samples[1].taken.wall = None;
     sent.samples[2].taken.wall = Some(after(61));
-    let appended = append(&store, &sent).await;
+    // The device was off and has no time, but its numbers only grow.
+    sent.samples[3].taken.wall = None;
+    let appended = append_at(after(62), sent).await;
     assert_eq!((appended.patient.as_str(), appended.earlier, appended.nobodys), ("P002", 1, 1));
-    assert_eq!((appended.acknowledged, appended.stored.len()), (Seq(3), 1));
-    for (who, number) in [("P001", 1), ("P002", 3)] {
+    assert_eq!((appended.acknowledged, appended.stored.len()), (Seq(4), 2));
+    // The clock ran an hour ahead when it was handed on, and was set since.
+    let mut early = batch([0; 32], [5]);
+    early.samples[0].taken.wall = Some(after(30));
+    assert_eq!(append_at(after(30), early).await.stored.len(), 1);
+    for (who, numbers) in [("P001", &[1][..]), ("P002", &[5, 4, 3])] {
         let found = store.read(move |view| view.last_vitals(&patient(who), 10)).await.unwrap();
-        assert_eq!(found.iter().map(|found| found.sample.seq.0).collect::<Vec<_>>(), [number], "{who}");
+        assert_eq!(found.iter().map(|found| found.sample.seq.0).collect::<Vec<_>>(), numbers, "{who}");
     }
 }

@@ -131,7 +131,7 @@ impl Board {
     /// A bit turns over: this one, or one by chance where samples are kept.
     pub(super) fn flip(&self, bit: Option<u32>) -> io::Result<()> {
         let samples = self.made.size.layout().samples;
-        let by_chance = || samples.start * 8 + system_rng().next_u32() % (samples.end - samples.start) * 8;
+        let by_chance = || samples.start * 8 + system_rng().next_u32() % ((samples.end - samples.start) * 8);
         self.trouble.flip(bit.unwrap_or_else(by_chance))
     }
 
