@@ -65,8 +65,9 @@ pub const EVENTS: &[(&str, u32)] = report::EVENTS;
 /// `VW_MODE_*` of the header.
 pub const MODES: &[(&str, u32)] = report::MODES;
 
-/// `vw_device` of the header. Opaque there.
+/// `vw_device` of the header. Opaque there. In this order, so that the mark can be read before the rest is believed.
 #[derive(Debug)]
+#[repr(C)]
 pub struct VwDevice {
     magic: u64,
     endpoint: Mutex<Inner>,
@@ -326,7 +327,7 @@ pub unsafe extern "C" fn vw_device_free(device: *mut VwDevice) -> i32 {
         return VW_OK;
     }
     // SAFETY: the caller says that it is a living handle.
-    let free = unsafe { shared(device.cast_const()) }.filter(|device| device.magic == MAGIC);
+    let free = unsafe { living(device) };
     match free.map(|device| device.endpoint.try_lock()) {
         None => return VW_E_ARGUMENT,
         Some(Err(TryLockError::WouldBlock)) => return VW_E_BUSY,
@@ -354,16 +355,25 @@ unsafe fn shared<'a, T>(pointer: *const T) -> Option<&'a T> {
     unsafe { pointer.as_ref() }
 }
 
+/// The device behind a handle, unless it is null, misaligned or has not the mark of one.
+///
+/// # Safety
+/// It is null, or 8 bytes can be read there; if those are the mark, it is a living handle.
+unsafe fn living<'a>(device: *const VwDevice) -> Option<&'a VwDevice> {
+    // SAFETY: neither null nor misaligned, and only the mark is read before it is known to be a handle.
+    let marked =
+        !device.is_null() && device.is_aligned() && unsafe { (&raw const (*device).magic).read() } == MAGIC;
+    // SAFETY: it has the mark. A handle is only changed behind its lock.
+    marked.then(|| unsafe { &*device })
+}
+
 /// Does `work` on a living handle, alone, and lets no panic out.
 ///
 /// # Safety
 /// `device` is null or a living handle.
 unsafe fn guarded(device: *mut VwDevice, work: impl FnOnce(&mut Endpoint<Storage, Random>) -> i32) -> i32 {
-    // SAFETY: the caller says so. A handle is only changed behind its lock.
-    let Some(device) = (unsafe { shared(device.cast_const()) }) else { return VW_E_ARGUMENT };
-    if device.magic != MAGIC {
-        return VW_E_ARGUMENT;
-    }
+    // SAFETY: the caller says so.
+    let Some(device) = (unsafe { living(device) }) else { return VW_E_ARGUMENT };
     let worked = catch_unwind(AssertUnwindSafe(|| match device.endpoint.try_lock() {
         Ok(mut inner) => work(&mut inner.0),
         Err(TryLockError::WouldBlock) => VW_E_BUSY,
