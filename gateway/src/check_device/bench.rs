@@ -44,6 +44,8 @@ pub(super) struct Bench {
     acknowledged: Seq,
     /// What it sent and was not told so.
     owed: BTreeMap<Seq, Sample>,
+    /// The last number of this session, 0 before the first.
+    sent: Seq,
 }
 
 impl Bench {
@@ -66,6 +68,7 @@ impl Bench {
             came: false,
             acknowledged: Seq(0),
             owed: BTreeMap::new(),
+            sent: Seq(0),
         })
     }
 
@@ -189,6 +192,7 @@ impl Bench {
         let proof = self.proof(talk).await?;
         let (established, frame) = self.verify(talk, proof)?;
         talk.endpoint.proceed(established, frame, talk.now());
+        self.sent = Seq(0);
         let live = FromGateway::Instruction(&Instruction::Settings(Settings::LIVE));
         talk.say(&live).map_err(|fault| fault.to_string())
     }
@@ -224,11 +228,16 @@ impl Bench {
     }
 
     fn look_at(&mut self, batch: &VitalsBatch) -> Result<(), String> {
-        let first = batch.samples.first().map_or(Seq(0), |sample| sample.seq);
-        let next = self.owed.first_key_value().map_or(Seq(self.acknowledged.0 + 1), |(owed, _)| *owed);
-        if self.acknowledged > Seq(0) && first > next {
-            return Err(format!("sample {} is missing: the device went on with {}", next.0, first.0));
+        let owed = self.owed.first_key_value().map_or(self.acknowledged.0 + 1, |(owed, _)| owed.0);
+        // A session begins with what is owed; more may follow before it is acknowledged.
+        let mut next = if self.sent > Seq(0) { self.sent.0 + 1 } else { owed };
+        for sample in batch.samples.iter().filter(|_| self.acknowledged > Seq(0)) {
+            if sample.seq.0 > next {
+                return Err(format!("sample {next} is missing: the device went on with {}", sample.seq.0));
+            }
+            next = sample.seq.0 + 1;
         }
+        self.sent = batch.last().unwrap_or(self.sent);
         for sample in batch.samples.iter().filter(|sample| sample.seq > self.acknowledged) {
             if self.owed.get(&sample.seq).is_some_and(|before| before != sample) {
                 return Err(format!("sample {} came again with another content", sample.seq.0));
@@ -276,7 +285,8 @@ impl Bench {
                 Heard::Event(Event::Vitals(batch)) if talk.endpoint.is_established() => {
                     self.look_at(&batch)?;
                 }
-                Heard::Event(Event::Status(_)) if talk.endpoint.is_established() => {}
+                Heard::Event(Event::Status(_) | Event::FirmwareStatus(_) | Event::Waveform(_))
+                    if talk.endpoint.is_established() => {}
                 Heard::Event(Event::Disconnected(_)) => return Ok(()),
                 Heard::Nothing => return Err(format!("{so_far}, and it stayed")),
                 Heard::Event(event) => return Err(format!("{so_far}, and it went on with {}", told(&event))),
