@@ -13,6 +13,7 @@ use protocol::{
 use super::{state::State, when};
 use crate::ward::{
     event::{NO_BEAT, QuantityView, SampleView},
+    live::AHEAD,
     view::{PatientView, WearableView},
 };
 
@@ -36,15 +37,14 @@ impl Newest {
     /// A sample that has just been stored. One that does not know when it was taken is never current.
     pub(super) fn stored(sample: &SampleView, now: Monotonic) -> Self {
         let received = when::parsed(&sample.received);
-        let taken = sample.time.as_deref().and_then(when::parsed);
+        let taken = believed(sample);
         let age = taken.zip(received).map_or(Duration::ZERO, |(taken, received)| received.since(taken));
         Self { sample: sample.clone(), taken, at: now, age, ended: taken.is_none() }
     }
 
     /// A sample with the gateway's word on its age.
     pub(super) fn told(sample: &SampleView, age: Duration, is_current: bool, now: Monotonic) -> Self {
-        let taken = sample.time.as_deref().and_then(when::parsed);
-        Self { sample: sample.clone(), taken, at: now, age, ended: !is_current }
+        Self { sample: sample.clone(), taken: believed(sample), at: now, age, ended: !is_current }
     }
 
     /// Takes in what is heard of the same device: a newer sample, or that the same one is older than thought.
@@ -64,6 +64,13 @@ impl Newest {
     fn is_current(&self, cadence: Cadence, now: Monotonic) -> bool {
         !self.ended && self.age(now) <= cadence.age_limit()
     }
+}
+
+/// When a sample was taken, unless it says a time that had not come.
+fn believed(sample: &SampleView) -> Option<UnixMillis> {
+    let received = when::parsed(&sample.received);
+    let taken = sample.time.as_deref().and_then(when::parsed);
+    taken.filter(|taken| received.is_none_or(|received| taken.since(received) <= AHEAD))
 }
 
 /// The four numbers of a tile; each has its colour.
@@ -250,4 +257,28 @@ fn others(current: &[&Newest], readings: &[Reading; 4]) -> Vec<String> {
         }
     }
     others
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(seq: u64, time: &str) -> SampleView {
+        SampleView {
+            time: Some(time.into()),
+            received: "2026-11-21T20:00:00.000Z".into(),
+            device: "device".into(),
+            seq,
+            simulated: true,
+            quantities: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_sample_from_the_future_is_not_shown_and_does_not_hide_what_comes_after() {
+        let mut newest = Newest::stored(&sample(1, "2026-11-21T21:00:00.000Z"), Monotonic(0));
+        assert!(!newest.is_current(Cadence::UNTOLD, Monotonic(0)));
+        newest.hear(Newest::stored(&sample(2, "2026-11-21T20:00:00.000Z"), Monotonic(1_000)));
+        assert!(newest.sample.seq == 2 && newest.is_current(Cadence::UNTOLD, Monotonic(1_000)));
+    }
 }

@@ -12,7 +12,7 @@ use protocol::{
 use super::event::SampleView;
 
 /// A sample that was taken so far ahead of this clock has no time that can be believed: some gateway's clock was wrong once.
-const AHEAD: Duration = Duration::from_secs(60);
+pub(crate) const AHEAD: Duration = Duration::from_secs(60);
 
 /// The newest sample of a patient.
 #[derive(Debug, Clone)]

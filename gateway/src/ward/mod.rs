@@ -12,7 +12,7 @@ pub mod alerts;
 mod delivery;
 mod ending;
 pub mod event;
-mod live;
+pub(crate) mod live;
 pub mod people;
 mod refusals;
 mod roster;
