@@ -54,7 +54,7 @@ impl Console {
                     if line.is_empty() {
                         continue;
                     }
-                    let command = understood(&line);
+                    let command = understood(&line).filter(|_| line.len() < LINE);
                     if command.is_none() {
                         say!("{HELP}");
                     }

@@ -15,7 +15,7 @@ use embedded_storage::nor_flash::{
 /// Of the first chip, address pins at ground; the second follows.
 const ADDRESS: u8 = 0x50;
 /// The end of the last chip is no part of the flash: there the starts are counted.
-const STARTS_AT: u32 = 0x1_ff80;
+const STARTS_AT: u32 = 0x1_ff00;
 /// Bytes that the chip writes at once; they must not cross a multiple of it.
 const PAGE: usize = 128;
 /// A page takes 5 ms, and so long the chip does not answer: 5 ms are 200 tries of 25 us.
@@ -68,9 +68,10 @@ impl<I: I2c> Eeprom<I> {
         self.transfer(at, Operation::Write(bytes))
     }
 
-    /// How often the board was started, this time included: from one of two places, written in turn.
+    /// How often the board was started, this time included: from one of two places, written in turn, a page each: a cut can
+    /// spoil the page that is being written.
     pub(crate) fn count_start(&mut self) -> Result<u32, EepromError> {
-        let place = |starts: u32| STARTS_AT + starts % 2 * 8;
+        let place = |starts: u32| STARTS_AT + starts % 2 * 0x80;
         let mut before = 0;
         for at in [place(0), place(1)] {
             let (mut count, mut check) = ([0; 4], [0; 4]);
