@@ -260,8 +260,11 @@ impl Ward {
     pub async fn withdraw_firmware(&self, image: u32, by: &str) -> Result<u32, WearableError> {
         let (now, by) = (self.now().wall, by.to_owned());
         let withdrawn = self.store.write(move |ledger| {
-            ledger.audit(AuditEvent::Controlled, &image.to_string(), &by, "firmware withdrawn", now)?;
-            ledger.withdraw_firmware(image)
+            let gone = ledger.withdraw_firmware(image)?;
+            if gone {
+                ledger.audit(AuditEvent::Controlled, &image.to_string(), &by, "firmware withdrawn", now)?;
+            }
+            Ok(gone)
         });
         if withdrawn.await? { Ok(image) } else { Err(WearableError::NoSuchImage(image)) }
     }

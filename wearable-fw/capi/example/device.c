@@ -89,10 +89,12 @@ static int system_random(void *context, uint8_t *bytes, size_t length) {
 /* Opens the file; makes identity and empty pages at the first start. A chip has its key in its own key store. */
 static int open_storage(const char *path, vw_config *config) {
     int file = open(path, O_RDWR | O_CREAT, 0600);
+    static const uint8_t none[IDENTITY];
     uint8_t identity[IDENTITY];
     if (file < 0)
         fail(path);
-    if (pread(file, identity, IDENTITY, 0) != IDENTITY) {
+    /* Nothing but zeros: a first start that was cut off. */
+    if (pread(file, identity, IDENTITY, 0) != IDENTITY || memcmp(identity, none, IDENTITY) == 0) {
         if (system_random(NULL, identity, IDENTITY) != 0)
             fail("getrandom");
         identity[6] = (uint8_t)((identity[6] & 0x0f) | 0x40); /* a version 4 UUID */
