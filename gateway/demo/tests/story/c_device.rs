@@ -6,23 +6,14 @@ use std::{
     sync::LazyLock,
 };
 
-use crate::{support::Ward, vitals::has_no_gap};
+use crate::{
+    support::{Ward, program::built},
+    vitals::has_no_gap,
+};
 
 /// The example, compiled and linked with the library as docs/firmware.md says.
 static DEVICE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).expect("a test lies in TARGET/PROFILE/deps");
-    let profile = match folder.file_name().and_then(|name| name.to_str()).unwrap() {
-        "debug" => "dev",
-        other => other,
-    };
-    let build = escargot::CargoBuild::new()
-        .args(["--package", "wearable-capi", "--lib"])
-        .profile(profile)
-        .target_dir(folder.parent().unwrap());
-    for message in build.exec().expect("cargo builds the library") {
-        message.expect("the library builds");
-    }
+    let folder = built(&["--package", "wearable-capi", "--lib"]);
     let capi = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wearable-fw/capi");
     let program = folder.join("examples/c_device");
     let compiled = Command::new("gcc")

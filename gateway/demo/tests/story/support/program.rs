@@ -15,23 +15,25 @@ use serde_json::Value;
 /// Longest wait for anything in a story.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 
-/// The folder with the three programs, built in the profile of this test; cargo builds no binaries of other packages.
+/// The folder with the three programs; cargo builds no binaries of other packages.
 static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+    built(&["--package", "gateway", "--package", "patient", "--package", "wearable", "--bins"])
+});
+
+/// Builds something in the profile of this test; the folder that it is in then.
+pub(crate) fn built(what: &[&str]) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).expect("a test lies in TARGET/PROFILE/deps");
     let profile = match folder.file_name().and_then(|name| name.to_str()).unwrap() {
         "debug" => "dev",
         other => other,
     };
-    let build = escargot::CargoBuild::new()
-        .args(["--package", "gateway", "--package", "patient", "--package", "wearable", "--bins"])
-        .profile(profile)
-        .target_dir(folder.parent().unwrap());
-    for message in build.exec().expect("cargo builds the programs") {
-        message.expect("the programs build");
+    let build = escargot::CargoBuild::new().args(what).profile(profile).target_dir(folder.parent().unwrap());
+    for message in build.exec().expect("cargo builds") {
+        message.expect("it builds");
     }
     folder.to_owned()
-});
+}
 
 /// The file of a program.
 pub(crate) fn path_of(program: &str) -> PathBuf {
