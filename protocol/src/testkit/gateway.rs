@@ -8,34 +8,36 @@ use alloc::{
 };
 use core::time::Duration;
 
-use crypto::{Secret, identity, purpose};
+use crypto::{Secret, identity};
 use rand_chacha::ChaCha20Rng;
 use rand_core::CryptoRng;
 
 use super::{ConnId, SealedBroadcast};
 use crate::{
-    alert::{Alert, Audience, Draft, Priority, Stage, UnverifiedReceipt},
-    credential::{ClientIdentity, ClientKind, GatewayIdentity, LoginKey, PinnedClient, Suite},
-    endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
-    error::Fault,
-    firmware::{FirmwareRequest, FirmwareStatus},
+    alert::{Alert, Audience, Draft, Priority, UnverifiedReceipt},
+    credential::{ClientIdentity, ClientKind, GatewayIdentity, LoginKey, PinnedClient},
+    endpoint::gateway::{Event, GatewayEndpoint},
     group::{Broadcast, GroupOwner, Rekey},
     handshake::{
-        Channel, Established,
+        Channel,
         resume::{ResumeRecord, TOKEN_LIFETIME, Ticket, token_hash},
     },
-    id::{AlertId, ClientId, DeviceId, GatewayId, KeyId, PatientId, Seq, SessionId},
+    id::{AlertId, ClientId, GatewayId, PatientId, SessionId},
     message::{Farewell, FromGateway, Instruction},
     opcode::Opcode,
-    pairing::{
-        code::{PairingCode, Password, Selector},
-        network::NetworkCredentials,
-    },
+    pairing::{code::PairingCode, network::NetworkCredentials},
     replay::ReplayCache,
-    status::DeviceStatus,
-    time::{Monotonic, Now, UnixMillis},
+    time::{Monotonic, Now},
     vitals::VitalsBatch,
-    waveform::Waveform,
+};
+
+mod admission;
+mod store;
+
+pub use self::store::{Bed, Store, StoredAlert};
+use self::{
+    admission::Done,
+    store::{Offer, TokenRow},
 };
 
 /// The default of `gateway --clock-tolerance`.
@@ -49,70 +51,6 @@ const REKEY_BATCH: Duration = Duration::from_millis(250);
 const OFFER_LIFETIME: Duration = Duration::from_secs(600);
 const ALERT_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 const TRIES: u8 = 3;
-
-/// A place in the roster.
-#[derive(Debug, Clone)]
-pub struct Bed {
-    /// The client's keys.
-    pub pinned: PinnedClient,
-    /// When they were enrolled.
-    pub since: UnixMillis,
-}
-
-/// An alert, whom it is for, and who has it.
-#[derive(Debug)]
-pub struct StoredAlert {
-    /// The signed alert.
-    pub alert: Alert,
-    /// The patients of its audience who were enrolled when it was raised.
-    pub recipients: BTreeSet<PatientId>,
-    /// How far it has come with each.
-    pub receipts: BTreeMap<PatientId, Stage>,
-}
-
-#[derive(Debug)]
-struct Offer {
-    client: ClientId,
-    password: Password,
-    tries_left: u8,
-    expires: UnixMillis,
-    replace: bool,
-}
-
-#[derive(Debug)]
-struct TokenRow {
-    record: ResumeRecord,
-    expires: UnixMillis,
-}
-
-/// What a gateway keeps on disk.
-#[derive(Debug, Default)]
-pub struct Store {
-    /// Who is enrolled.
-    pub roster: BTreeMap<ClientId, Bed>,
-    /// Granted bindings whose first full login has not come yet.
-    pub pending: BTreeMap<ClientId, PinnedClient>,
-    /// How often each sample was stored.
-    pub rows: BTreeMap<(DeviceId, Seq), u32>,
-    /// All alerts.
-    pub alerts: BTreeMap<AlertId, StoredAlert>,
-    /// Refusals, as `gateway refusals` shows them.
-    pub refusals: Vec<Fault>,
-    /// Batches as they came, repeated ones too.
-    pub batches: Vec<VitalsBatch>,
-    /// What wearables told of themselves.
-    pub statuses: Vec<DeviceStatus>,
-    /// Signals that wearables showed.
-    pub waveforms: Vec<Waveform>,
-    /// Pieces of images that wearables asked for.
-    pub firmware_requests: Vec<FirmwareRequest>,
-    /// How far wearables were with images.
-    pub firmware: Vec<FirmwareStatus>,
-    offers: BTreeMap<Selector, Offer>,
-    tokens: BTreeMap<[u8; 32], TokenRow>,
-    high_water: BTreeMap<DeviceId, Seq>,
-    last_generation: u64,
-}
 
 #[derive(Debug)]
 struct Line {
@@ -391,7 +329,7 @@ impl SimGateway {
     pub fn revoke(&mut self, client: &ClientId, now: Now, rng: &mut ChaCha20Rng) {
         self.store.roster.remove(client);
         self.store.pending.remove(client);
-        self.forget_tokens(client);
+        self.store.forget_tokens(client);
         self.end_session(client, Farewell::Revoked, now);
         if let Some(running) = &mut self.running {
             running.rekey_at = Some(now.mono);
@@ -495,7 +433,7 @@ impl SimGateway {
                 Event::Disconnected(farewell) => {
                     if let Some((client, _)) = self.session_of(id) {
                         if farewell == Farewell::EndedByPatient {
-                            self.forget_tokens(&client);
+                            self.store.forget_tokens(&client);
                             self.end_session(&client, farewell, now);
                         } else {
                             self.connection_lost(id, now);
@@ -514,118 +452,6 @@ impl SimGateway {
             }
         }
         self.transmit(id);
-    }
-
-    fn carry_out(&mut self, work: Work, now: Now, rng: &mut ChaCha20Rng) -> Result<Done, Fault> {
-        let running = self.running.as_mut().ok_or(Fault::LocalStorage)?;
-        match work {
-            Work::Login(login) => {
-                if running.replay.contains(&login.fingerprint()) {
-                    return Err(Fault::DeniedReplay);
-                }
-                let (state, frame) = login.answer(&self.identity, CLOCK_TOLERANCE, now, rng)?;
-                Ok(Done::step(Next::Proof(state), frame))
-            }
-            Work::Proof(claimed) => {
-                let client = claimed.client().clone();
-                let pending = self.store.pending.get(&client).filter(|p| p.login.key_id() == claimed.key());
-                let is_first = pending.is_some();
-                let pinned =
-                    pending.or_else(|| self.store.roster.get(&client).map(|bed| &bed.pinned)).cloned();
-                let fingerprint = claimed.fingerprint();
-                let (established, frame) = claimed.verify(pinned.as_ref(), now)?;
-                if !running.replay.insert(fingerprint, now.mono) {
-                    return Err(Fault::DeniedReplay);
-                }
-                if let (true, Some(pinned)) = (is_first, pinned) {
-                    // Another computer from now on: the earlier one's session, tokens and membership end.
-                    self.forget_tokens(&client);
-                    self.end_session(&client, Farewell::Revoked, now);
-                    self.store.pending.remove(&client);
-                    self.store.roster.insert(client, Bed { pinned, since: now.wall });
-                }
-                Ok(Done::session(established, frame))
-            }
-            Work::Resume(resumption) => {
-                let row =
-                    self.store.tokens.get(&resumption.token_hash()).filter(|row| row.expires > now.wall);
-                let record = row.map(|TokenRow { record, .. }| ResumeRecord {
-                    client: record.client.clone(),
-                    suite: record.suite,
-                    key_id: record.key_id,
-                    key: record.key.duplicate(),
-                });
-                let verified = resumption.verify(record, CLOCK_TOLERANCE, now)?;
-                self.store.tokens.remove(&verified.token_hash());
-                let bed = self.store.roster.get(verified.client());
-                if bed.is_none_or(|bed| bed.pinned.login.key_id() != verified.key()) {
-                    return Err(Fault::DeniedToken);
-                }
-                let (established, frame) = verified.answer(now, rng)?;
-                Ok(Done::session(established, frame))
-            }
-            Work::Pair(pairing) => {
-                let offer = self.store.offers.get_mut(&pairing.selector()).filter(|offer| {
-                    offer.tries_left > 0 && offer.expires > now.wall && offer.client.kind() == pairing.kind()
-                });
-                let offer = offer.ok_or(Fault::DeniedCodeUnknown)?;
-                offer.tries_left -= 1;
-                let (state, frame) = pairing.answer(&offer.password, offer.tries_left, rng)?;
-                Ok(Done::step(Next::Enrol(state), frame))
-            }
-            Work::Enrol(enrolment) => {
-                let selector = enrolment.selector();
-                let offer = self.store.offers.get(&selector).filter(|offer| offer.expires > now.wall);
-                let offer = offer.ok_or(Fault::DeniedCodeUnknown)?;
-                let binding = enrolment.binding(offer.client.clone())?;
-                if let (Some(bed), false) = (self.store.roster.get(&binding.id), offer.replace) {
-                    return Err(Fault::DeniedPairedElsewhere { since: bed.since, last_seen: None });
-                }
-                self.store.offers.remove(&selector);
-                let client = binding.id.clone();
-                self.store.pending.insert(client.clone(), binding);
-                let frame = enrolment.grant(client, &self.identity, self.network.clone(), rng)?;
-                Ok(Done::step(Next::Login, frame))
-            }
-        }
-    }
-
-    fn displace(&mut self, client: &ClientId, now: Now) {
-        let Some(id) = self.connection_of(client) else { return };
-        if let Some(line) = self.line(id) {
-            line.endpoint.disconnect(Farewell::Displaced, now);
-        }
-        self.transmit(id);
-        self.output.push((id, None));
-        self.connection_lost(id, now);
-    }
-
-    fn begin_session(
-        &mut self,
-        id: ConnId,
-        client: &ClientId,
-        keys: SessionSecrets,
-        now: Now,
-        rng: &mut ChaCha20Rng,
-    ) {
-        let SessionSecrets { session, suite, key_id, wrap, resume } = keys;
-        let token = random(rng);
-        let expires = now.wall + TOKEN_LIFETIME;
-        // One token per client: an older one that was never spent would let a late RESUME displace this session.
-        self.forget_tokens(client);
-        let record = ResumeRecord { client: client.clone(), suite, key_id, key: resume };
-        self.store.tokens.insert(token_hash(&token), TokenRow { record, expires });
-        if let Some(line) = self.line(id) {
-            line.session = Some((client.clone(), session));
-        }
-        self.say(id, &FromGateway::Token(token, expires), now);
-        if let (ClientId::Patient(patient), Some(running)) = (client, &mut self.running) {
-            running.lost.remove(patient);
-            let rekeys = running.group.join(patient, session, wrap, now.mono, rng);
-            self.store.last_generation = running.group.epoch().generation;
-            self.distribute(&rekeys, now);
-            self.catch_up(client, now);
-        }
     }
 
     fn take_vitals(&mut self, id: ConnId, batch: &VitalsBatch, now: Now) {
@@ -673,10 +499,6 @@ impl SimGateway {
         }
     }
 
-    fn forget_tokens(&mut self, client: &ClientId) {
-        self.store.tokens.retain(|_, row| row.record.client != *client);
-    }
-
     fn say(&mut self, id: ConnId, message: &FromGateway<'_>, now: Now) {
         if let Some(line) = self.line(id) {
             line.endpoint.say(message, now).unwrap();
@@ -702,33 +524,6 @@ impl SimGateway {
         let lines = &self.running.as_ref()?.lines;
         let is_theirs = |line: &Line| line.session.as_ref().is_some_and(|(theirs, _)| theirs == client);
         lines.iter().find(|(_, line)| is_theirs(line)).map(|(id, _)| *id)
-    }
-}
-
-/// The outcome of a step of work.
-struct Done {
-    next: Next,
-    frame: Vec<u8>,
-    established: Option<(ClientId, SessionSecrets)>,
-}
-
-struct SessionSecrets {
-    session: SessionId,
-    suite: Suite,
-    key_id: KeyId,
-    wrap: Secret<purpose::WrapKey>,
-    resume: Secret<purpose::ResumeKey>,
-}
-
-impl Done {
-    const fn step(next: Next, frame: Vec<u8>) -> Self {
-        Self { next, frame, established: None }
-    }
-
-    fn session(established: Established, frame: Vec<u8>) -> Self {
-        let Established { client, session, suite, wrap, resume, key, .. } = established;
-        let secrets = SessionSecrets { session: session.id(), suite, key_id: key, wrap, resume };
-        Self { next: Next::Session(session), frame, established: Some((client, secrets)) }
     }
 }
 
