@@ -78,6 +78,16 @@ impl<const N: usize> Boxcar<N> {
     }
 }
 
+/// Sorts a few dozen values. The standard library's sort takes 3 to 5 KB of flash for each type.
+pub(super) fn sort<T: Ord>(values: &mut [T]) {
+    for mut at in 1..values.len() {
+        while at > 0 && values[at - 1] > values[at] {
+            values.swap(at - 1, at);
+            at -= 1;
+        }
+    }
+}
+
 /// The value that `part` eighths of the newest eight do not exceed (4 is the median); 0 when empty.
 pub(super) fn eighths<const N: usize>(ring: &Ring<N>, part: usize) -> i32 {
     let mut sorted = [0; 8];
@@ -87,7 +97,7 @@ pub(super) fn eighths<const N: usize>(ring: &Ring<N>, part: usize) -> i32 {
         filled += 1;
     }
     let sorted = &mut sorted[..filled];
-    sorted.sort_unstable();
+    sort(sorted);
     sorted.get((filled * part / 8).saturating_sub(1)).copied().unwrap_or(0)
 }
 

@@ -12,6 +12,7 @@
 //! Where every beat has a second wave nearly as strong, a clear period tells which waves are beats; but only of a wearer
 //! who is known to be still, because a swinging arm has a clear period, too.
 
+use super::filter::sort;
 use super::spectrum::{LENGTH, Span};
 
 /// Values of the window, 19.2 s at 12.5 Hz: oximeters average 8..20 s.
@@ -121,7 +122,7 @@ fn beats(values: &[i32], alone: i64) -> Option<Beats> {
     for (rise, wave) in rises.iter_mut().zip(waves.iter()) {
         *rise = wave.rise;
     }
-    rises.sort_unstable();
+    sort(rises);
     let strong = *rises.get(waves.len() * 3 / 4)?;
     let share = |wave: &Wave| wave.rise * 100 / strong;
     let doubtful = waves.iter().filter(|wave| DOUBTFUL.contains(&share(wave))).count();
@@ -148,7 +149,7 @@ fn beats(values: &[i32], alone: i64) -> Option<Beats> {
         return None;
     }
     let intervals = intervals.get_mut(..count)?;
-    intervals.sort_unstable();
+    sort(intervals);
     let median = *intervals.get(count / 2)?;
     let (sum, regular) = intervals
         .iter()

@@ -34,6 +34,7 @@ pub mod calibration;
 
 pub use calibration::{Calibration, Point};
 
+use super::filter::sort;
 use super::optics::{Light, RATE_HZ};
 use super::{Measurement, Method, PerfusionIndex, Quality, Reading, Reason, Saturation};
 
@@ -312,7 +313,7 @@ impl Contact {
             found += 1;
         }
         let variances = &mut variances[..found];
-        variances.sort_unstable();
+        sort(variances);
         let at = |quarters| variances.get(found * quarters / 4).copied().unwrap_or(0).min(1 << 32);
         // 2 sqrt(2) rms, from Q16.
         let hundredths = (8 * 100_000_000 * at(2)).isqrt() >> 16;
@@ -330,7 +331,7 @@ impl Contact {
             found += 1;
         }
         let energies = &mut energies[..found];
-        energies.sort_unstable();
+        sort(energies);
         let middle = energies.get(found / 2).copied().unwrap_or(0);
         let most = OUTLIER * if self.usual_energy > 0 { middle.min(self.usual_energy) } else { middle };
         let kept = || parts.iter().filter(|part| part.count > 0 && part.energy() <= most);

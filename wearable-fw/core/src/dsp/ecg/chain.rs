@@ -15,7 +15,7 @@
 
 use super::shapes::{ALIKE, Shapes};
 use super::signal::{HZ, LEAST_HEIGHT, Peak, Signal};
-use crate::dsp::filter::{Ring, eighths};
+use crate::dsp::filter::{Ring, eighths, sort};
 
 /// One octave, and 1 in what else is a fraction.
 pub(super) const ONE: i32 = 256;
@@ -272,7 +272,7 @@ impl Chain {
         for (slot, margin) in margins.iter_mut().zip(self.margins.iter()) {
             *slot = margin;
         }
-        margins.sort_unstable();
+        sort(&mut margins);
         margins[3].min(16 * ONE)
     }
 }

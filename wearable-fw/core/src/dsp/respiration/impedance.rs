@@ -7,6 +7,7 @@
 //! line, no breath is overdue and the trace is not much fainter than usual (which leaves the heart's oscillation).
 #![expect(clippy::indexing_slicing, reason = "a position reduced modulo the length")]
 
+use super::super::filter::sort;
 use super::super::{Measurement, Method, Quality, Rate, Reading, Reason, UnsupportedRate};
 use super::rhythm::{self, Trace};
 
@@ -114,7 +115,7 @@ impl ImpedanceRespiration {
         let spectrum = trace.spectrum(FASTEST);
         let line = spectrum.peak().ok_or(Reason::LowQuality)?;
         let mut rates = [count.rate, period, line];
-        rates.sort_unstable();
+        sort(&mut rates);
         let agrees = |rate: i32| (rate - count.rate).abs() <= (count.rate / 10).max(10);
         let correlation = if agrees(period) { correlation } else { 0 };
         let concentration = if agrees(line) { i64::from(spectrum.near(line) / 10) } else { 0 };

@@ -11,7 +11,7 @@
 //! Beats sample the breathing, so a rate above half the pulse rate cannot be told from its mirror image below.
 #![expect(clippy::indexing_slicing, reason = "constant positions, and one reduced modulo the length")]
 
-use super::super::filter::{Ring, eighths};
+use super::super::filter::{Ring, eighths, sort};
 use super::super::optics::Light;
 use super::super::{Measurement, Method, Quality, Rate, Reading, Reason};
 use super::rhythm::{self, LONGEST, Spectrum, Trace};
@@ -290,7 +290,7 @@ impl Window {
             self.evidence.approach(&spectrum, self.spectra);
         }
         let rates = &mut rates[..count];
-        rates.sort_unstable();
+        sort(rates);
         let median = *rates.get(count / 2).ok_or(Reason::LowQuality)?;
         let votes = rates.iter().filter(|rate| (*rate - median).abs() <= AGREEMENT).count();
         let power = self.evidence.near(median);

@@ -18,6 +18,7 @@
 use core::ops::RangeInclusive;
 
 use super::super::Rate;
+use super::super::filter::sort;
 
 /// Samples per second of every trace: twice the fastest breathing (1 Hz) and room for the count.
 pub(super) const RATE_HZ: usize = 4;
@@ -118,7 +119,7 @@ impl Trace {
             maxima += 1;
         }
         let heights = &mut heights[..maxima];
-        heights.sort_unstable();
+        sort(heights);
         let threshold = heights.get(maxima * 3 / 4)? / 5;
         let (mut first, mut last, mut breaths, mut below) = (0, 0, 0, true);
         for at in inner {
