@@ -113,6 +113,11 @@ pub async fn run(args: &CtlArgs, out: &mut (impl Write + Send)) -> anyhow::Resul
                 out.write_all(text(&status).as_bytes())?;
             }
         }
+        Request::Do { what: Act::Stop } => match wearable.request::<()>(&request).await {
+            Err(refused) if Stop::exit_of(&refused) != Exit::Unavailable => return Err(refused.into()),
+            // Its answer, or the end of the connection before it: what matters is that it has ended when this returns.
+            _ => while wearable.next_event::<Value>().await.is_some() {},
+        },
         Request::Do { .. } => wearable.request::<()>(&request).await?,
     }
     Ok(())

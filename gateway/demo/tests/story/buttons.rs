@@ -202,6 +202,22 @@ fn a_wearable_without_post_quantum_suite_says_which_it_uses() {
 }
 
 #[test]
+fn a_wearable_that_is_told_to_stop_has_ended_when_the_verb_has() {
+    let ward = Ward::open();
+    let _patient = ward.pair("P001", &[]);
+    let wearable = ward.pair_wearable("W1", "P001", &["--button", "--speed", "10"]);
+    wearable.wait(&json!({"event": "acknowledged"}));
+    ctl(&ward, "W1", "stop");
+    // Its folder is free again, and its process ends as one whose person said so.
+    let again = ward.wearable("W1", &["--button"]);
+    again.wait(&json!({"event": "session", "resumed": false}));
+    wearable.end().ended(0, &[]);
+    ctl(&ward, "W1", "network off");
+    ctl(&ward, "W1", "stop");
+    again.end().ended(0, &[]);
+}
+
+#[test]
 fn words_that_mean_nothing_and_a_wearable_that_does_not_run_are_told() {
     let ward = Ward::open();
     let _wearable = unpaired(&ward, "W1");
