@@ -1,7 +1,7 @@
 //! Scenarios: who is simulated and what is done when, as a file that can be written, read and repeated.
 //!
 //! Owns the format and the scenarios that come with the program. Whatever can be typed can be scheduled
-//! ([`act`](crate::act)); this file carries none of it out. The same file, recordings and seed give the same signals.
+//! ([`act`](crate::act)), but for the end of the program; this file carries none of it out. The same file, recordings and seed give the same signals.
 //! The format is described in docs/firmware.md.
 
 use std::{
@@ -241,6 +241,12 @@ impl Scenario {
         if timeline.iter().any(|event| event.every == Some(0)) || length == Some(0) {
             return Err(wrong("every and length are 1 or more".into()));
         }
+        if timeline.iter().any(|event| event.act == Act::Stop) {
+            return Err(wrong(
+                "a timeline cannot stop the program; \"finish\" ends it when everything is acknowledged"
+                    .into(),
+            ));
+        }
         if let Some(speed) = speed.filter(|speed| crate::agent::Speed::new(*speed).is_none()) {
             return Err(wrong(format!("speed is {speed}; it is 0.1 to 1000, or 0")));
         }
@@ -317,6 +323,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         let event = |line: &str| parse(&format!("{HEAD}[[timeline]]\nat = 1\n{line}\n")).unwrap_err();
         assert!(event("do = \"fly\"").contains("\"fly\" is nothing that can be done"));
+        assert!(event("do = \"stop\"").contains("\"finish\" ends it"));
         assert!(event("do = \"reboot\"\nevery = 0").contains("1 or more"));
         assert!(event("do = \"reboot\"\nthen = 3").contains("then"));
         assert!(event("do = \"reboot\"\nevery = 700000").contains("beyond a week"));

@@ -9,6 +9,8 @@ mod board;
 mod clock;
 mod run;
 mod state;
+mod wake;
+mod wires;
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -267,7 +269,7 @@ pub fn start(config: DeviceConfig) -> Result<Device, DeviceError> {
     let id = device.id();
     let scenario = wearer.patient().scenario().name.clone();
     let (publisher, state) = watch::channel(DeviceState::new(name, id, report.mode, scenario, speed));
-    let wires = run::Wires::new(events, publisher);
+    let wires = wires::Wires::new(events, publisher);
     let counter = wires.counter(orders.downgrade(), state.clone());
     let settings = run::Settings {
         gateway: config.gateway,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use protocol::{status::Battery, time::Monotonic, waveform::Signal};
 use tokio::{
-    sync::{broadcast, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{Interval, MissedTickBehavior, sleep},
+    time::sleep,
 };
 use wearable_core::{
     device::{BootReport, Event, HOLD, LinkWish, RecordError},
@@ -16,15 +16,15 @@ use wearable_core::{
 };
 
 use super::{
-    DeviceError, DeviceEvent, DeviceState, Ended, Order, Pairing, Speed,
+    DeviceError, DeviceEvent, Ended, Order, Pairing, Speed,
     board::{Board, Wearable},
     clock::BoardClock,
+    wake::{Sampling, Wake},
+    wires::Wires,
 };
 use crate::{
     act::{Act, Board as Trouble, Person, Sensor, Wire},
     cable::{Arrival, Cable},
-    control::Counter,
-    headless,
     sampling::{Step, Wearer},
     scenario::Scenario,
 };
@@ -35,8 +35,6 @@ const UNLIMITED_WAITING: u64 = 256;
 const STORAGE_WAIT: Duration = Duration::from_secs(2);
 /// Seconds of record time for one percent of the simulated battery.
 const SECONDS_PER_PERCENT: u64 = 600;
-/// Lines that may wait for a watcher.
-const LINES: usize = 256;
 /// Where the slide switch stands at the start.
 pub(super) const SWITCH: Switch = Switch::Working;
 /// Record time that passes in a step.
@@ -48,45 +46,6 @@ pub(super) struct Settings {
     pub(super) samples: Option<u64>,
     pub(super) pairing: Option<Pairing>,
     pub(super) attended: bool,
-}
-
-/// What goes out to whoever looks on.
-pub(super) struct Wires {
-    events: mpsc::Sender<DeviceEvent>,
-    missed: u64,
-    state: watch::Sender<DeviceState>,
-    lines: broadcast::Sender<serde_json::Value>,
-}
-
-impl Wires {
-    pub(super) fn new(events: mpsc::Sender<DeviceEvent>, state: watch::Sender<DeviceState>) -> Self {
-        Self { events, missed: 0, state, lines: broadcast::channel(LINES).0 }
-    }
-
-    /// Who answers on a control socket.
-    pub(super) fn counter(
-        &self,
-        orders: mpsc::WeakSender<Order>,
-        state: watch::Receiver<DeviceState>,
-    ) -> std::sync::Arc<Counter> {
-        Counter::new(orders, state, self.lines.clone())
-    }
-
-    /// Never waits: a reader that stopped must not stop the device.
-    fn tell(&mut self, event: DeviceEvent) {
-        if self.lines.receiver_count() > 0 {
-            for line in headless::lines(&event) {
-                // The last watcher may just have gone.
-                self.lines.send(line).ok();
-            }
-        }
-        if self.missed > 0 && self.events.try_send(DeviceEvent::Missed(self.missed)).is_ok() {
-            self.missed = 0;
-        }
-        if self.missed > 0 || self.events.try_send(event).is_err() {
-            self.missed += 1;
-        }
-    }
 }
 
 type Done = Option<oneshot::Sender<Result<(), String>>>;
@@ -112,16 +71,11 @@ pub(super) struct Runner {
     lost_because: Option<String>,
     /// Record time since the last sample.
     unsampled_ms: u32,
+    /// Record time since the program began.
+    seconds: u64,
     taken: u64,
     not_stored: u64,
     battery: u8,
-}
-
-enum Wake {
-    Order(Option<Order>),
-    Network(Arrival),
-    SampleDue,
-    TimeOut,
 }
 
 impl Runner {
@@ -147,6 +101,7 @@ impl Runner {
             mute: Vec::new(),
             lost_because: None,
             unsampled_ms: 0,
+            seconds: 0,
             taken: 0,
             not_stored: 0,
             battery: 100,
@@ -161,7 +116,7 @@ impl Runner {
         self.wires.tell(DeviceEvent::Found(report));
         self.set_battery(100);
         self.press_to_pair();
-        let mut ticks = self.settings.speed.interval().map(ticks);
+        let mut sampling = Sampling::at(self.settings.speed);
         loop {
             self.settle()?;
             self.publish();
@@ -171,13 +126,8 @@ impl Runner {
             let due = self.due().map(|due| self.clock.until(due));
             let may_sample = self.may_sample();
             // Only the waits are raced; what follows runs to its end.
-            let wake = tokio::select! {
-                biased;
-                order = orders.recv() => Wake::Order(order),
-                arrival = self.cable.next() => Wake::Network(arrival),
-                () = timed_out(due) => Wake::TimeOut,
-                () = sample_due(ticks.as_mut()), if may_sample => Wake::SampleDue,
-            };
+            let wake =
+                Wake::next(&mut orders, &mut self.cable, due, may_sample.then_some(&mut sampling)).await;
             match wake {
                 Wake::Order(None | Some(Order { act: Act::Stop, .. })) => {
                     return self.end(Ended::Stopped).await;
@@ -186,7 +136,7 @@ impl Runner {
                 Wake::Network(arrival) => self.arrive(arrival),
                 Wake::TimeOut => self.time_out(),
                 Wake::SampleDue => {
-                    if !self.sample()? && ticks.is_none() {
+                    if !self.sample()? && matches!(sampling, Sampling::Unlimited) {
                         // Time does not slow an unlimited device down.
                         sleep(STORAGE_WAIT).await;
                     }
@@ -332,7 +282,9 @@ impl Runner {
     /// Off and on again: memory gone, flash kept.
     fn reboot(&mut self, why: &'static str) -> Result<(), DeviceError> {
         self.cable.cut();
-        self.pressed = None;
+        if let Some(Pressed { done, .. }) = self.pressed.take() {
+            answer(done, Err(format!("the device went off ({why}) while its button was down")));
+        }
         self.lost_because = None;
         let (device, report) = self.board.boot(self.switch, self.clock.now())?;
         self.device = device;
@@ -367,9 +319,9 @@ impl Runner {
             self.device.waveform(signal, samples, true, now);
         }
         self.wires.state.send_modify(|state| state.pass(step));
-        let used = u8::try_from(self.taken / SECONDS_PER_PERCENT).unwrap_or(u8::MAX);
+        self.seconds += 1;
         // A battery that lasts 16 hours and never quite ends.
-        if self.taken.is_multiple_of(SECONDS_PER_PERCENT) && used > 0 && self.battery > 5 {
+        if self.seconds.is_multiple_of(SECONDS_PER_PERCENT) && self.battery > 5 {
             self.set_battery(self.battery - 1);
         }
         Ok(stored)
@@ -404,6 +356,11 @@ impl Runner {
     fn carry_out(&mut self, act: Act, done: Done) -> Result<(), DeviceError> {
         if let Act::Person(Person::Press(millis)) = act {
             let now = self.clock.now();
+            if let Some(pressed) = &self.pressed {
+                let left = self.clock.until(pressed.until).as_secs_f32();
+                answer(done, Err(format!("the button is down already; it comes up in {left:.1} s")));
+                return Ok(());
+            }
             self.device.button(true, now);
             self.pressed = Some(Pressed { until: now + Duration::from_millis(millis.into()), done });
             self.wires.tell(DeviceEvent::Did(act));
@@ -493,25 +450,6 @@ fn answer(done: Done, outcome: Result<(), String>) {
     if let Some(done) = done {
         // Who asked may have gone.
         done.send(outcome).ok();
-    }
-}
-
-fn ticks(interval: Duration) -> Interval {
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
-}
-
-async fn sample_due(ticks: Option<&mut Interval>) {
-    if let Some(ticks) = ticks {
-        ticks.tick().await;
-    }
-}
-
-async fn timed_out(after: Option<Duration>) {
-    match after {
-        Some(after) => sleep(after).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The device as a value: one test, one sentence.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use protocol::{
     cadence::Settings, error::Fault, id::Seq, opcode::Opcode, pairing::code::PairingCode, time::UnixMillis,
@@ -8,107 +8,20 @@ use protocol::{
 };
 use wearable::{
     act::{Act, Wire},
-    agent::{self, Device, DeviceConfig, DeviceError, DeviceEvent, Ended, FlashSize, Pairing, Speed},
+    agent::{self, DeviceConfig, DeviceError, Ended, FlashSize, Pairing, Speed},
     flash::Durable,
 };
-use wearable_core::{
-    device::Event,
-    mode::{Link, Mode},
+use wearable_core::device::Event;
+
+use crate::{
+    home::{CODE, Home, STRANGER, ended, event, kill, refused, resumed, stop},
+    ward::{Answer, Forged, Overheard, PATIENCE, Ward},
 };
-
-use crate::ward::{Answer, Forged, Overheard, PATIENCE, Ward};
-
-const CODE: &str = "ABC-DEF-GH2";
-const STRANGER: &str = "This is NOT the gateway that you paired with. Nothing was sent.";
-
-/// A place for one device, which may be started again and again.
-struct Home {
-    _parent: tempfile::TempDir,
-    folder: PathBuf,
-}
-
-impl Home {
-    fn new() -> Self {
-        let parent = tempfile::tempdir().unwrap();
-        let folder = parent.path().join("wearable-W001");
-        Self { _parent: parent, folder }
-    }
-
-    fn config(&self, ward: &Ward) -> DeviceConfig {
-        let base = DeviceConfig::new("W001".parse().unwrap(), ward.address.to_string(), self.folder.clone());
-        DeviceConfig { speed: Speed::UNLIMITED, ..base }
-    }
-
-    /// Starts with a pairing on a code that the gateway shows.
-    fn pair(&self, ward: &Ward, samples: Option<u64>) -> Device {
-        let code: PairingCode = CODE.parse().unwrap();
-        ward.memory().offers.push(code);
-        let pairing = Some(Pairing::Enter(code));
-        agent::start(DeviceConfig { pairing, samples, ..self.config(ward) }).unwrap()
-    }
-
-    fn restart(&self, ward: &Ward, samples: Option<u64>) -> Device {
-        agent::start(DeviceConfig { samples, ..self.config(ward) }).unwrap()
-    }
-}
-
-async fn ended(device: Device) -> Result<Ended, DeviceError> {
-    tokio::time::timeout(PATIENCE, device.task).await.expect("the device goes on").unwrap()
-}
-
-/// The first event that `wanted` knows.
-async fn event<T>(device: &mut Device, wanted: impl Fn(&Event) -> Option<T>) -> T {
-    let mut seen = vec![];
-    let waiting = async {
-        loop {
-            let event = device.events.recv().await.expect("the device ended");
-            if let DeviceEvent::Device(event) = &event
-                && let Some(found) = wanted(event)
-            {
-                return found;
-            }
-            if !matches!(event, DeviceEvent::Taken(_)) {
-                seen.push(event);
-            }
-        }
-    };
-    let came = tokio::time::timeout(PATIENCE, waiting).await;
-    came.unwrap_or_else(|_| panic!("the event did not come, but: {seen:#?}"))
-}
-
-fn resumed(event: &Event) -> Option<bool> {
-    match event {
-        Event::Session { resumed, .. } => Some(*resumed),
-        _ => None,
-    }
-}
-
-fn refused(event: &Event) -> Option<String> {
-    match event {
-        Event::Refused(reason) => Some(reason.clone()),
-        _ => None,
-    }
-}
 
 /// What a gateway of 1970 thinks of everybody's clock.
 fn clock_fault() -> Fault {
     let client = host::Clock::start().now().wall;
     Fault::DeniedClock { client, gateway: UnixMillis(7), tolerance: Duration::from_secs(30) }
-}
-
-async fn stop(device: Device) {
-    device.order(Act::Stop).await;
-    assert_eq!(ended(device).await.unwrap(), Ended::Stopped);
-}
-
-/// Ends it in the middle of anything, without a farewell and without giving numbers back.
-async fn kill(device: Device, home: &Home) {
-    device.task.abort();
-    assert!(device.task.await.unwrap_err().is_cancelled());
-    // A write that was under way holds the folder until it is done, like a kernel that finishes a system call.
-    while host::datadir::DataDir::open(&home.folder).is_err() {
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test]
@@ -394,109 +307,6 @@ async fn a_full_flash_gives_up_the_oldest_and_reports_it() {
     let gap = gap.await;
     assert!(gap.first >= Seq(2) && gap.samples > 0 && gap.last >= gap.first, "{gap:?}");
     device.state.wait_for(|state| state.lost >= gap.samples).await.unwrap();
-    stop(device).await;
-}
-
-/// Does something and waits until it is done.
-async fn does(device: &Device, words: &str) -> Result<(), String> {
-    let (done, outcome) = tokio::sync::oneshot::channel();
-    let order = agent::Order { act: words.parse().unwrap(), done: Some(done) };
-    device.orders.send(order).await.unwrap();
-    tokio::time::timeout(PATIENCE, outcome).await.expect(words).unwrap()
-}
-
-/// A device that is online, with somebody beside it.
-async fn attended(ward: &Ward, home: &Home) -> Device {
-    assert_eq!(ended(home.pair(ward, Some(1))).await.unwrap(), Ended::Delivered);
-    let config = DeviceConfig { attended: true, speed: Speed::new(50.0).unwrap(), ..home.config(ward) };
-    let mut device = agent::start(config).unwrap();
-    event(&mut device, resumed).await;
-    device
-}
-
-#[tokio::test]
-async fn a_power_cut_in_the_middle_of_any_write_loses_at_most_what_was_being_written() {
-    let (mut ward, home) = (Ward::open().await, Home::new());
-    let mut device = attended(&ward, &home).await;
-    for write in 1..=6 {
-        does(&device, &format!("power-cut {write}")).await.unwrap();
-        event(&mut device, resumed).await;
-    }
-    let taken = device.state.borrow().taken;
-    ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > taken)).await;
-    stop(device).await;
-    let memory = ward.memory();
-    assert!(memory.stored.windows(2).all(|pair| pair[0].seq < pair[1].seq), "no number twice");
-    let skipped: u64 = memory.stored.windows(2).map(|pair| pair[1].seq.0 - pair[0].seq.0 - 1).sum();
-    assert!(skipped <= 12, "{skipped}");
-    let boots: Vec<_> = memory.stored.iter().map(|sample| sample.boot).collect();
-    assert!(boots.iter().collect::<std::collections::HashSet<_>>().len() >= 4, "it was off and on again");
-}
-
-#[tokio::test]
-async fn a_reboot_loses_memory_and_keeps_flash() {
-    let (mut ward, home) = (Ward::open().await, Home::new());
-    let mut device = attended(&ward, &home).await;
-    does(&device, "network off").await.unwrap();
-    device.state.wait_for(|state| state.waiting >= 5).await.unwrap();
-    let before = device.state.borrow().taken;
-    does(&device, "reboot").await.unwrap();
-    assert!(device.state.borrow().taken >= before);
-    does(&device, "network on").await.unwrap();
-    assert!(!event(&mut device, resumed).await, "the ticket was in memory");
-    ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > before)).await;
-    stop(device).await;
-    let numbers = ward.numbers();
-    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "nothing is missing");
-}
-
-#[tokio::test]
-async fn a_stranger_a_late_wire_a_wrong_bit_and_a_wrong_clock_lose_nothing() {
-    let (mut ward, home) = (Ward::open().await, Home::new());
-    let mut device = attended(&ward, &home).await;
-    does(&device, "gateway wrong").await.unwrap();
-    assert!(event(&mut device, refused).await.starts_with(STRANGER));
-    does(&device, "gateway right").await.unwrap();
-    does(&device, "retry").await.unwrap();
-    event(&mut device, resumed).await;
-    does(&device, "network delay 20").await.unwrap();
-    does(&device, "network corrupt").await.unwrap();
-    event(&mut device, resumed).await;
-    does(&device, "clock skew 90").await.unwrap();
-    let differ = |event: &Event| refused(event).filter(|said| said.contains("the clocks differ by"));
-    event(&mut device, differ).await;
-    does(&device, "retry").await.unwrap();
-    event(&mut device, resumed).await;
-    let taken = device.state.borrow().taken;
-    ward.wait_until(|memory| memory.stored.last().is_some_and(|sample| sample.seq > taken)).await;
-    stop(device).await;
-    let numbers = ward.numbers();
-    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn the_button_opens_a_window_and_a_long_press_asks_for_the_reset() {
-    let (ward, home) = (Ward::open().await, Home::new());
-    let config = DeviceConfig { attended: true, speed: Speed::REAL, ..home.config(&ward) };
-    let mut device = agent::start(config).unwrap();
-    assert_eq!(device.state.borrow().mode, Mode::Unprovisioned);
-    // A press too short opens nothing; a code without a window is refused.
-    does(&device, "button press").await.unwrap();
-    event(&mut device, refused).await;
-    does(&device, &format!("code {CODE}")).await.unwrap();
-    assert!(event(&mut device, refused).await.contains("no pairing window is open"));
-    does(&device, "button hold 2.1").await.unwrap();
-    ward.memory().offers.push(CODE.parse().unwrap());
-    does(&device, &format!("code {CODE}")).await.unwrap();
-    event(&mut device, resumed).await;
-    let online = |state: &agent::DeviceState| state.mode == Mode::Working(Link::Online);
-    device.state.wait_for(online).await.unwrap();
-    does(&device, "slide configuration").await.unwrap();
-    does(&device, "button hold 10.1").await.unwrap();
-    event(&mut device, |event| (*event == Event::ResetAsked).then_some(())).await;
-    does(&device, "confirm").await.unwrap();
-    event(&mut device, |event| (*event == Event::ResetDone).then_some(())).await;
-    assert_eq!((device.state.borrow().mode, device.state.borrow().waiting), (Mode::Unprovisioned, 0));
     stop(device).await;
 }
 

@@ -7,5 +7,7 @@
 )]
 
 mod device;
+mod hands;
+mod home;
 mod program;
 mod ward;
