@@ -31,6 +31,8 @@ pub const MAX_SAMPLES: usize = 512;
 pub const MAX_PACKED: usize = 1536;
 /// Highest sampling rate, in samples per 1000 s.
 pub const MAX_RATE_MILLIHERTZ: u32 = 10_000_000;
+/// First number that no sample of a signal has: at the highest rate, 891 years after the device's reset.
+pub const MAX_FIRST: u64 = 1 << 48;
 
 const BLOCK: usize = 32;
 const ORDERS: u32 = 3;
@@ -80,7 +82,7 @@ pub struct Waveform {
     pub signal: Signal,
     /// The device's run that took them.
     pub boot: BootId,
-    /// Number of the first sample among the signal's samples of this run; a gap in the numbers is a gap in the signal.
+    /// Number of the first sample among the signal's samples of this run, below 2^48; a gap in the numbers is a gap in the signal.
     pub first: u64,
     /// When the first was taken.
     pub taken: SampleTime,
@@ -100,8 +102,9 @@ impl Waveform {
     pub(crate) fn check(self) -> Result<Self, Fault> {
         let fits = (1..=MAX_RATE_MILLIHERTZ).contains(&self.rate_millihertz)
             && self.scale.exponent.unsigned_abs() <= 9
+            && self.first < MAX_FIRST
             && is_short_text(&self.unit);
-        if fits { Ok(self) } else { Err(Fault::PeerLimit("rate, scale or unit of a waveform")) }
+        if fits { Ok(self) } else { Err(Fault::PeerLimit("number, rate, scale or unit of a waveform")) }
     }
 }
 
@@ -362,6 +365,24 @@ mod tests {
         let mut unclean = bytes;
         *unclean.last_mut().unwrap() |= 1;
         assert!(read(count, &unclean).is_err(), "ones after the end");
+    }
+
+    #[test]
+    fn a_sample_number_that_no_device_reaches_is_refused() {
+        let wave = |first| Waveform {
+            signal: Signal::ECG,
+            boot: BootId(1),
+            first,
+            taken: SampleTime { since_boot_ms: 0, wall: None },
+            rate_millihertz: 360_000,
+            scale: Decimal { mantissa: 1, exponent: 0 },
+            unit: "mV".into(),
+            simulated: true,
+            samples: Packed::pack(&[1]).0,
+        };
+        assert!(wave(MAX_FIRST - 1).check().is_ok());
+        assert!(wave(MAX_FIRST).check().is_err());
+        assert!(wave(u64::MAX).check().is_err());
     }
 
     #[test]

@@ -144,6 +144,7 @@ fn the_limits_are_the_constants() {
         ("samples in a waveform batch", format!("0 to {}", waveform::MAX_SAMPLES)),
         ("packed samples in a waveform batch", format!("0 to {MAX_PACKED} bytes")),
         ("sampling rate", format!("1 to {MAX_RATE_MILLIHERTZ} per 1000 s")),
+        ("number of a waveform's sample", format!("0 to {}", waveform::MAX_FIRST - 1)),
         ("length of an image's header", format!("1 to {MAX_IMAGE_HEADER} bytes")),
         ("length of an image without its header", format!("1 to {} bytes", image::MAX_BODY)),
         ("piece of an image", format!("1 to {MAX_CHUNK} bytes")),

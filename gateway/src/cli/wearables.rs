@@ -147,6 +147,7 @@ struct Received {
     boot: Option<String>,
     /// Number of the first sample, and of the one that comes next.
     span: Option<(u64, u64)>,
+    /// Samples that came or are missing.
     samples: u64,
     /// Samples that were asked for, once the rate is known.
     wanted: u64,
@@ -154,15 +155,16 @@ struct Received {
 }
 
 impl Received {
-    fn take(&mut self, boot: &str, first: u64, count: u64, rate_hz: f64, seconds: u16) {
+    /// Takes a batch in; false: it brings nothing new.
+    fn take(&mut self, boot: &str, first: u64, count: u64, rate_hz: f64, seconds: u16) -> bool {
         if self.boot.as_deref().is_some_and(|known| known != boot) {
             self.missing.push("the device restarted".into());
             self.span = None;
         }
         self.boot = Some(boot.to_owned());
-        if let Some((_, next)) = self.span.filter(|(_, next)| first > *next) {
+        let (begin, next) = self.span.unwrap_or((first, first));
+        if first > next {
             self.missing.push(format!("samples {next} to {}", first - 1));
-            self.samples += first - next;
         }
         #[expect(
             clippy::cast_possible_truncation,
@@ -171,8 +173,10 @@ impl Received {
         )]
         let wanted = (rate_hz * f64::from(seconds)).floor() as u64;
         self.wanted = wanted;
-        self.samples += count;
-        self.span = Some((self.span.map_or(first, |(begin, _)| begin), first + count));
+        let end = next.max(first + count);
+        self.samples += end - next;
+        self.span = Some((begin, end));
+        end > next
     }
 
     /// What is missing, the end included.
@@ -215,7 +219,9 @@ pub(super) async fn waveform(
                     return Err(Stop::new(Exit::Failed, format!("the device has no {signal} now")));
                 }
                 let is_first = received.boot.is_none();
-                received.take(boot, *first, samples.len() as u64, *rate_hz, seconds);
+                if !received.take(boot, *first, samples.len() as u64, *rate_hz, seconds) {
+                    continue;
+                }
                 if common.json {
                     line(&serde_json::to_string(&event).unwrap_or_default());
                 } else {
@@ -294,6 +300,13 @@ mod tests {
         assert_eq!(after(&[("a", 0, 100)]), ["the end, from sample 100 on"]);
         assert_eq!(after(&[]), ["everything: nothing came"]);
         assert_eq!(after(&[("a", 0, 100), ("b", 0, 200)]), ["the device restarted"]);
+    }
+
+    #[test]
+    fn samples_that_come_twice_count_once() {
+        let again = [("a", 0, 100), ("a", 0, 100), ("a", 50, 100)];
+        assert_eq!(after(&again), ["the end, from sample 150 on"]);
+        assert_eq!(after(&[&again[..], &[("a", 150, 150)]].concat()), [""; 0]);
     }
 
     #[test]

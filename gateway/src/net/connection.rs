@@ -19,6 +19,7 @@ use protocol::{
     message::{FromGateway, Instruction},
     replay::ReplayCache,
     status::DeviceStatus,
+    waveform::Waveform,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -83,6 +84,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
         claimed: None,
         admitted: None,
         offered: None,
+        dropped: false,
         end: None,
     };
     let (reader, writer) = tokio::io::split(stream);
@@ -104,6 +106,8 @@ struct Connection {
     admitted: Option<Admitted>,
     /// The image that was offered last in this session.
     offered: Option<u32>,
+    /// Whether samples of a signal that nobody asked for were dropped in this session.
+    dropped: bool,
     end: Option<SessionEnd>,
 }
 
@@ -243,9 +247,7 @@ impl Connection {
                 },
                 Event::Status(status) => self.take_status(status).await,
                 Event::Waveform(waveform) => {
-                    if let Some(ClientId::Wearable(device)) = self.admitted_client() {
-                        self.context.ward.take_waveform(device, &waveform);
-                    }
+                    self.take_waveform(&waveform).await;
                     Ok(())
                 }
                 Event::FirmwareRequest(request) => match self.context.ward.firmware_piece(request).await {
@@ -290,6 +292,17 @@ impl Connection {
         match offer.filter(|offer| self.offered != Some(offer.image)) {
             Some(offer) => self.instruct(&Instruction::Offer(offer)),
             None => Ok(()),
+        }
+    }
+
+    /// What nobody asked for is dropped, and told of once in a session.
+    async fn take_waveform(&mut self, waveform: &Waveform) {
+        let Some(ClientId::Wearable(device)) = self.admitted_client() else { return };
+        if let Err(fault) = self.context.ward.take_waveform(device, waveform)
+            && !std::mem::replace(&mut self.dropped, true)
+        {
+            let client = ClientId::Wearable(device);
+            self.context.ward.refused(&self.source.to_string(), Some(&client), &fault).await;
         }
     }
 

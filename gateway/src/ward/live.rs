@@ -50,10 +50,10 @@ impl Live {
         patient: PatientId,
         sample: SampleView,
         taken: Option<UnixMillis>,
-        cadence: Option<Cadence>,
+        cadence: Cadence,
         now: Now,
     ) {
-        let limit = cadence.unwrap_or(Cadence::UNTOLD).age_limit();
+        let limit = cadence.age_limit();
         let taken = taken.filter(|taken| taken.since(now.wall) <= AHEAD);
         let lag = taken.map_or(Duration::ZERO, |taken| now.wall.since(taken));
         // A backlog comes oldest first and after newer ones: it does not replace them.
@@ -94,7 +94,7 @@ mod tests {
         Now { wall: UnixMillis(1_000_000 + ms), mono: Monotonic(ms) }
     }
 
-    fn live(taken: Option<UnixMillis>, cadence: Option<Cadence>, now: Now) -> (Live, PatientId) {
+    fn live(taken: Option<UnixMillis>, cadence: Cadence, now: Now) -> (Live, PatientId) {
         let patient: PatientId = "P1".parse().unwrap();
         let mut live = Live::default();
         live.update(patient.clone(), sample(), taken, cadence, now);
@@ -103,8 +103,7 @@ mod tests {
 
     #[test]
     fn a_value_past_its_age_limit_is_not_current() {
-        let (live, patient) =
-            live(Some(at(0).wall), Some(Cadence { sample_ms: 30_000, upload_ms: 30_000 }), at(0));
+        let (live, patient) = live(Some(at(0).wall), Cadence { sample_ms: 30_000, upload_ms: 30_000 }, at(0));
         let newest = live.of(&patient).unwrap();
         assert!(newest.is_current(Monotonic(70_000)));
         assert!(!newest.is_current(Monotonic(70_001)));
@@ -112,24 +111,24 @@ mod tests {
 
     #[test]
     fn a_backlog_is_as_old_as_it_was_taken_and_replaces_nothing_newer() {
-        let (mut live, patient) = live(Some(at(0).wall), None, at(600_000));
+        let (mut live, patient) = live(Some(at(0).wall), Cadence::UNTOLD, at(600_000));
         assert_eq!(live.of(&patient).unwrap().age(Monotonic(600_000)), Duration::from_secs(600));
         assert!(!live.of(&patient).unwrap().is_current(Monotonic(600_000)));
-        live.update(patient.clone(), sample(), Some(at(600_000).wall), None, at(600_000));
-        live.update(patient.clone(), sample(), Some(at(1_000).wall), None, at(600_100));
-        live.update(patient.clone(), sample(), None, None, at(600_100));
+        live.update(patient.clone(), sample(), Some(at(600_000).wall), Cadence::UNTOLD, at(600_000));
+        live.update(patient.clone(), sample(), Some(at(1_000).wall), Cadence::UNTOLD, at(600_100));
+        live.update(patient.clone(), sample(), None, Cadence::UNTOLD, at(600_100));
         assert!(live.of(&patient).unwrap().is_current(Monotonic(600_200)));
     }
 
     #[test]
     fn a_sample_without_a_time_is_never_current() {
-        let (live, patient) = live(None, None, at(0));
+        let (live, patient) = live(None, Cadence::UNTOLD, at(0));
         assert!(!live.of(&patient).unwrap().is_current(Monotonic(0)));
     }
 
     #[test]
     fn what_came_before_a_longer_interval_was_told_is_not_stale_before_the_first_upload() {
-        let (mut live, patient) = live(Some(at(0).wall), None, at(0));
+        let (mut live, patient) = live(Some(at(0).wall), Cadence::UNTOLD, at(0));
         let slower = Cadence { sample_ms: 1_000, upload_ms: 30_000 };
         live.expect("another", slower, Monotonic(2_000));
         assert!(!live.of(&patient).unwrap().is_current(Monotonic(18_000)));
@@ -141,16 +140,16 @@ mod tests {
 
     #[test]
     fn a_sample_from_the_future_is_not_current_and_does_not_stay_the_newest() {
-        let (mut live, patient) = live(Some(at(3_600_000).wall), None, at(0));
+        let (mut live, patient) = live(Some(at(3_600_000).wall), Cadence::UNTOLD, at(0));
         assert!(!live.of(&patient).unwrap().is_current(Monotonic(0)));
-        live.update(patient.clone(), sample(), Some(at(1_000).wall), None, at(1_000));
+        live.update(patient.clone(), sample(), Some(at(1_000).wall), Cadence::UNTOLD, at(1_000));
         assert!(live.of(&patient).unwrap().is_current(Monotonic(1_000)));
     }
 
     #[test]
     fn a_sample_that_waited_for_its_upload_is_current_until_the_next_upload_is_overdue() {
         let told = Cadence { sample_ms: 1_000, upload_ms: 300_000 };
-        let (live, patient) = live(Some(at(0).wall), Some(told), at(1_000));
+        let (live, patient) = live(Some(at(0).wall), told, at(1_000));
         let newest = live.of(&patient).unwrap();
         assert!(newest.is_current(Monotonic(301_000)), "by design");
         assert!(!newest.is_current(Monotonic(612_001)));

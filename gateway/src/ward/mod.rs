@@ -10,6 +10,7 @@
 
 pub mod alerts;
 mod delivery;
+mod device;
 mod ending;
 pub mod event;
 pub(crate) mod live;
@@ -17,6 +18,7 @@ pub mod people;
 mod refusals;
 mod roster;
 pub mod view;
+mod waveforms;
 pub mod wearables;
 
 use std::{
@@ -47,12 +49,12 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use self::{
     delivery::Deliveries,
+    device::Device,
     event::{SampleView, WardEvent},
     live::Live,
     refusals::Refusals,
     roster::{QUEUE, Roster, SessionHandle},
     view::RefusalView,
-    wearables::Told,
 };
 pub(crate) use self::{
     ending::{LeavingSession, SessionEnd},
@@ -86,7 +88,7 @@ struct State {
     roster: Roster,
     live: Live,
     deliveries: Deliveries,
-    devices: BTreeMap<DeviceId, Told>,
+    devices: BTreeMap<DeviceId, Device>,
     /// Those whose upload is overdue, and was told to be.
     overdue: BTreeSet<DeviceId>,
     /// Patients who left on purpose and are not back.
@@ -97,6 +99,12 @@ struct State {
     /// Nobody is admitted any more.
     stopping: bool,
     samples_stored: u64,
+}
+
+impl State {
+    fn device(&mut self, id: DeviceId, now: Monotonic) -> &mut Device {
+        self.devices.entry(id).or_insert_with(|| Device::new(now))
+    }
 }
 
 /// A client that is in: what its connection needs while it lasts.
@@ -328,8 +336,9 @@ impl Ward {
                 state.roster.expel(&client, Farewell::Revoked);
             }
             state.roster.enter(client.clone(), handle, wrap, now.mono, &mut system_rng());
-            if matches!(client, ClientId::Patient(_)) {
-                state.away.remove(&patient);
+            match &client {
+                ClientId::Patient(_) => drop(state.away.remove(&patient)),
+                ClientId::Wearable(device) => state.device(*device, now.mono).enter(),
             }
         }
         self.refuse_if_ended_meanwhile(&client, key).await?;
@@ -476,11 +485,9 @@ impl Ward {
             {
                 let mut state = self.state();
                 state.samples_stored += u64::try_from(appended.stored.len()).unwrap_or(u64::MAX);
-                let told = state.devices.get_mut(&device);
-                let cadence = told.map(|told| {
-                    told.uploaded = now.mono;
-                    told.status.cadence
-                });
+                let sender = state.device(device, now.mono);
+                sender.upload(now.mono);
+                let cadence = sender.cadence();
                 state.live.update(appended.patient.clone(), sample.clone(), newest.taken.wall, cadence, now);
             }
             self.publish(WardEvent::Vitals {

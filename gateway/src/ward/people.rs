@@ -282,7 +282,7 @@ impl Ward {
         let state = self.state();
         let view = |client: EnrolledClient| {
             let handle = state.roster.session(&client.id);
-            let told = match &client.id {
+            let device = match &client.id {
                 ClientId::Wearable(device) => state.devices.get(device),
                 ClientId::Patient(_) => None,
             };
@@ -292,8 +292,8 @@ impl Ward {
                 patient: client.patient.to_string(),
                 connected: handle.is_some(),
                 since: handle.map(|h| h.since).or(client.last_seen).map(rfc3339),
-                overdue: handle.is_some() && told.is_some_and(|told| told.is_overdue(now)),
-                status: told.map(|told| told.view(now)),
+                overdue: handle.is_some() && device.is_some_and(|device| device.is_overdue(now)),
+                status: device.and_then(|device| device.view(now)),
                 set: settings.get(&client.id).map(|set| (set.cadence().sample_ms, set.cadence().upload_ms)),
                 suite: client.suite.map(Suite::number),
                 post_quantum: client.suite.map(Suite::is_post_quantum),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use protocol::firmware::FirmwareStatus;
 use serde::{Deserialize, Serialize};
 
 use super::event::SampleView;
@@ -102,6 +103,18 @@ pub struct UpdateView {
     pub length: u32,
     /// Why it is not taken.
     pub refusal: Option<String>,
+}
+
+impl UpdateView {
+    pub(super) fn new(update: FirmwareStatus) -> Self {
+        Self {
+            state: update.state.to_string(),
+            version: update.version,
+            received: update.received,
+            length: update.length,
+            refusal: update.refusal.map(|refusal| refusal.to_string()),
+        }
+    }
 }
 
 /// What a wearable is set to.

@@ -1,6 +1,6 @@
 //! Wearables beyond their vitals: what they tell about themselves, what they are told, waveforms that somebody asked for,
-//! and firmware. Settings and images are in the store; what a device told is known since this start. Whoever asked for
-//! something is audited.
+//! and firmware. Settings and images are in the store; what a device told is in `device`. Whoever asked for something is
+//! audited.
 
 use crypto::identity::VerifyingKey;
 use protocol::{
@@ -18,49 +18,15 @@ use protocol::{
 use thiserror::Error;
 
 use super::{
-    Ward, elapsed_ms,
+    Ward,
+    device::Device,
     event::{WardEvent, rfc3339},
     local,
     people::PeopleError,
     roster::Outbound,
-    view::{ImageView, SettingsView, StatusView, UpdateView, WaveformAsked},
+    view::{ImageView, SettingsView, UpdateView, WaveformAsked},
 };
 use crate::store::{StoreError, audit::AuditEvent, wearables::PublishedImage};
-
-/// What a wearable told since this start.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) status: DeviceStatus,
-    at: Monotonic,
-    /// When its last samples came; before the first, when it told of itself.
-    pub(super) uploaded: Monotonic,
-}
-
-impl Told {
-    pub(super) fn is_overdue(&self, now: Monotonic) -> bool {
-        now.since(self.uploaded) > self.status.cadence.age_limit()
-    }
-
-    pub(super) fn view(&self, now: Monotonic) -> StatusView {
-        let DeviceStatus { cadence: Cadence { sample_ms, upload_ms }, battery, link, .. } = self.status;
-        let firmware = &self.status.firmware;
-        StatusView {
-            sample_ms,
-            upload_ms,
-            battery: battery.map(|battery| battery.percent),
-            charging: battery.and_then(|battery| battery.charging),
-            signal_dbm: link.signal_dbm,
-            reconnects: link.reconnects,
-            waiting: self.status.waiting,
-            lost: self.status.lost,
-            firmware: firmware.name.clone(),
-            firmware_version: firmware.version,
-            hardware: firmware.hardware.to_string(),
-            update: self.status.update.map(update_view),
-            age_ms: elapsed_ms(now, self.at),
-        }
-    }
-}
 
 /// Why a wearable was not told something, or an image not published.
 #[derive(Debug, Error)]
@@ -108,14 +74,8 @@ impl Ward {
         let news = {
             let now = self.now().mono;
             let mut state = self.state();
-            let before = state.devices.get(&device);
-            let uploaded = before.map_or(now, |told| told.uploaded);
-            let news = status
-                .update
-                .filter(|update| before.is_none_or(|told| told.status.update.as_ref() != Some(update)));
             state.live.expect(&device.to_string(), status.cadence, now);
-            state.devices.insert(device, Told { status, at: now, uploaded });
-            news
+            state.device(device, now).tell(status, now)
         };
         if let Some(update) = news {
             self.publish_update(device, update);
@@ -127,14 +87,13 @@ impl Ward {
 
     /// How far a wearable is with an image.
     pub(crate) fn take_firmware_status(&self, device: DeviceId, update: FirmwareStatus) {
-        if let Some(told) = self.state().devices.get_mut(&device) {
-            told.status.update = Some(update);
-        }
+        let now = self.now().mono;
+        self.state().device(device, now).tell_update(update);
         self.publish_update(device, update);
     }
 
     fn publish_update(&self, device: DeviceId, update: FirmwareStatus) {
-        self.publish(WardEvent::Firmware { device: device.to_string(), update: update_view(update) });
+        self.publish(WardEvent::Firmware { device: device.to_string(), update: UpdateView::new(update) });
     }
 
     /// A piece of an image.
@@ -149,7 +108,12 @@ impl Ward {
     }
 
     /// Samples of a signal, for whoever watches. They are not stored.
-    pub(crate) fn take_waveform(&self, device: DeviceId, waveform: &Waveform) {
+    ///
+    /// # Errors
+    /// Those of [`Waveforms::take`](super::waveforms::Waveforms::take); then they are dropped.
+    pub(crate) fn take_waveform(&self, device: DeviceId, waveform: &Waveform) -> Result<(), Fault> {
+        let now = self.now().mono;
+        self.state().device(device, now).waveforms.take(waveform, now)?;
         self.publish(WardEvent::Waveform {
             device: device.to_string(),
             signal: waveform.signal.to_string(),
@@ -162,6 +126,7 @@ impl Ward {
             simulated: waveform.simulated,
             samples: waveform.samples.unpack(),
         });
+        Ok(())
     }
 
     /// Sets how often a wearable measures and sends: kept, then told at once if it is there, and after each login.
@@ -193,16 +158,26 @@ impl Ward {
         by: &str,
     ) -> Result<WaveformAsked, WearableError> {
         let device = self.wearable(name).await?;
-        self.audit(
-            AuditEvent::Controlled,
-            &device.to_string(),
-            by,
-            &format!("{seconds} s of {signal} asked for"),
-        )
-        .await;
-        if !self.instruct(device, Instruction::Waveform(WaveformRequest { signal, seconds })) {
+        let request = WaveformRequest { signal, seconds };
+        let asked = {
+            let now = self.now().mono;
+            let mut state = self.state();
+            let asked = Outbound::Instruction(Instruction::Waveform(request));
+            let asked = state.roster.send(&ClientId::Wearable(device), asked);
+            if asked {
+                state.device(device, now).waveforms.ask(request, now);
+            }
+            asked
+        };
+        if !asked {
             return Err(WearableError::NotConnected(name.to_owned()));
         }
+        let said = if seconds == 0 {
+            format!("{signal} stopped")
+        } else {
+            format!("{seconds} s of {signal} asked for")
+        };
+        self.audit(AuditEvent::Controlled, &device.to_string(), by, &said).await;
         Ok(WaveformAsked { device: device.to_string(), signal: signal.to_string() })
     }
 
@@ -232,12 +207,13 @@ impl Ward {
         let (hardware, version) = (published.hardware.clone(), published.version);
         let offer = self.store.read(move |view| view.firmware_for(&hardware, version - 1)).await?;
         if let Some(offer) = offer.filter(|offer| offer.image == published.image) {
-            let fits = |told: &Told| {
-                let runs = &told.status.firmware;
-                runs.hardware == published.hardware && runs.version < published.version
+            let fits = |device: &Device| {
+                device.firmware().is_some_and(|runs| {
+                    runs.hardware == published.hardware && runs.version < published.version
+                })
             };
             let state = self.state();
-            for (device, _) in state.devices.iter().filter(|(_, told)| fits(told)) {
+            for (device, _) in state.devices.iter().filter(|(_, device)| fits(device)) {
                 let offer = Outbound::Instruction(Instruction::Offer(offer.clone()));
                 state.roster.send(&ClientId::Wearable(*device), offer);
             }
@@ -292,8 +268,8 @@ impl Ward {
                 let client = ClientId::Wearable(*device);
                 state.roster.session(&client).is_some()
             };
-            let late = |(device, told): (&DeviceId, &Told)| {
-                (told.is_overdue(now) && in_session(device)).then_some(*device)
+            let late = |(id, device): (&DeviceId, &Device)| {
+                (device.is_overdue(now) && in_session(id)).then_some(*id)
             };
             let late: std::collections::BTreeSet<DeviceId> = state.devices.iter().filter_map(late).collect();
             let new = late.difference(&state.overdue).copied().collect();
@@ -306,16 +282,6 @@ impl Ward {
     }
 }
 
-fn update_view(update: FirmwareStatus) -> UpdateView {
-    UpdateView {
-        state: update.state.to_string(),
-        version: update.version,
-        received: update.received,
-        length: update.length,
-        refusal: update.refusal.map(|refusal| refusal.to_string()),
-    }
-}
-
 fn image_view(image: &PublishedImage) -> ImageView {
     ImageView {
         image: image.image,
@@ -324,34 +290,5 @@ fn image_view(image: &PublishedImage) -> ImageView {
         length: image.length,
         verified: image.verified,
         published: rfc3339(image.published),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use protocol::{firmware::Firmware, status::LinkQuality};
-
-    use super::*;
-
-    #[test]
-    fn an_upload_is_overdue_when_its_values_are_too_old_to_be_shown_and_not_before() {
-        let told = |cadence| Told {
-            status: DeviceStatus {
-                cadence,
-                battery: None,
-                link: LinkQuality::default(),
-                waiting: 0,
-                lost: 0,
-                firmware: Firmware { name: String::new(), version: 1, hardware: "board".parse().unwrap() },
-                update: None,
-            },
-            at: Monotonic(0),
-            uploaded: Monotonic(1_000),
-        };
-        let slow = told(Cadence { sample_ms: 1_000, upload_ms: 300_000 });
-        assert!(!slow.is_overdue(Monotonic(301_000)), "by design");
-        assert!(!slow.is_overdue(Monotonic(613_000)));
-        assert!(slow.is_overdue(Monotonic(613_001)));
-        assert!(told(Cadence::UNTOLD).is_overdue(Monotonic(13_001)));
     }
 }

@@ -10,6 +10,7 @@
 mod careless;
 mod support;
 
+use gateway::ward::event::WardEvent;
 use protocol::{
     cadence::{Cadence, Interval, Settings},
     error::{Fault, Refusal},
@@ -107,6 +108,38 @@ async fn a_waveform_with_a_gap_says_which_part_is_missing() {
     drop(device);
     clinic.wait_until_gone().await;
     assert!(clinic.verb(&ask, "").await.2.contains("W001 is not connected"));
+}
+
+#[tokio::test]
+async fn a_signal_that_nobody_asked_for_is_dropped_and_told_of_once_in_a_session() {
+    let clinic = Clinic::open().await;
+    let mut device = clinic.pair("W001", &[]).await;
+    let mut events = clinic.watch();
+    for first in [0, 100, 200] {
+        device.wave(Signal::ECG, first, 100);
+    }
+    device.settle().await;
+    let ask = ["waveform", "--wearable", "W001", "--signal", "ppg-red", "--seconds", "2"];
+    let (_, said) = tokio::join!(device.instruction_then_waves(&[(0, 200)]), clinic.verb(&ask, ""));
+    assert_eq!(said.0, 0, "what was asked for is shown: {}", said.2);
+    // A second of ten was asked for; no more than five come ahead of it.
+    let asked = tokio::join!(device.instruction(), clinic.ask_waveform("ppg-infrared", 1)).0;
+    assert!(matches!(asked, Instruction::Waveform(_)));
+    for first in 0..10 {
+        device.wave(Signal::PPG_INFRARED, first * 100, 100);
+    }
+    device.settle().await;
+    let mut shown = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let WardEvent::Waveform { signal, .. } = event {
+            shown.push(signal);
+        }
+    }
+    assert!(!shown.contains(&"ecg".to_owned()));
+    assert_eq!(shown.iter().filter(|signal| *signal == "ppg-infrared").count(), 5);
+    let refusals = clinic.json(&["refusals"]).await;
+    assert_eq!(refusals.as_array().unwrap().len(), 1, "{refusals}");
+    assert!(refusals[0]["reason"].as_str().unwrap().contains("nobody asked"), "{refusals}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use gateway::{
     config::Config,
     keyfile,
     store::{Store, offers::Offer},
+    ward::event::WardEvent,
 };
 use host::{
     Clock,
@@ -35,7 +36,7 @@ use protocol::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::{io::AsyncWriteExt, net::TcpStream, process::Command};
+use tokio::{io::AsyncWriteExt, net::TcpStream, process::Command, sync::broadcast::Receiver};
 
 pub(crate) const PATIENT: &str = "P001";
 pub(crate) const BOARD: &str = "board";
@@ -114,6 +115,17 @@ impl Clinic {
     pub(crate) fn maker(&self) -> String {
         let key = hex::encode(maker(1).verifying_key().to_bytes());
         self.file("maker.pub", format!("{key}\n").as_bytes())
+    }
+
+    /// Asks the only wearable for a signal.
+    pub(crate) async fn ask_waveform(&self, signal: &str, seconds: u16) {
+        let signal = Signal::ALL.iter().find(|known| known.to_string() == signal).unwrap();
+        self.gateway.ward().ask_waveform("W001", *signal, seconds, "a test").await.unwrap();
+    }
+
+    /// What happens from now on.
+    pub(crate) fn watch(&self) -> Receiver<WardEvent> {
+        self.gateway.ward().subscribe()
     }
 
     async fn dial(&self) -> TcpStream {
@@ -244,24 +256,29 @@ impl Device {
         assert_eq!(chunk.image, 0);
     }
 
+    /// Sends samples of a signal, the first of this number.
+    pub(crate) fn wave(&mut self, signal: Signal, first: u64, count: usize) {
+        let samples: Vec<i32> = (0..count).map(|n| i32::try_from(n).unwrap()).collect();
+        let wave = Waveform {
+            signal,
+            boot: BootId(7),
+            first,
+            taken: SampleTime { since_boot_ms: first * 10, wall: None },
+            rate_millihertz: 100_000,
+            scale: Decimal { mantissa: 5, exponent: -3 },
+            unit: "mV".into(),
+            simulated: true,
+            samples: Packed::pack(&samples).0,
+        };
+        self.say(&FromClient::Waveform(&wave));
+    }
+
     /// Takes an instruction, and sends batches of its signal: first number and count of each.
     pub(crate) async fn instruction_then_waves(&mut self, batches: &[(u64, usize)]) -> Instruction {
         let asked = self.instruction().await;
         let Instruction::Waveform(request) = &asked else { return asked };
         for (first, count) in batches {
-            let samples: Vec<i32> = (0..*count).map(|n| i32::try_from(n).unwrap()).collect();
-            let wave = Waveform {
-                signal: Signal(request.signal.0),
-                boot: BootId(7),
-                first: *first,
-                taken: SampleTime { since_boot_ms: first * 10, wall: None },
-                rate_millihertz: 100_000,
-                scale: Decimal { mantissa: 5, exponent: -3 },
-                unit: "mV".into(),
-                simulated: true,
-                samples: Packed::pack(&samples).0,
-            };
-            self.say(&FromClient::Waveform(&wave));
+            self.wave(request.signal, *first, *count);
         }
         self.settle().await;
         asked
