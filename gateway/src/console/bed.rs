@@ -52,7 +52,10 @@ impl Newest {
         if heard.sample.seq == self.sample.seq {
             let age = self.age(heard.at).max(heard.age);
             *self = Self { age, ended: self.ended || heard.ended, ..heard };
-        } else if heard.taken >= self.taken && heard.sample.received >= self.sample.received {
+        } else if heard.sample.received >= self.sample.received
+            && (heard.taken >= self.taken
+                || (!heard.ended && self.taken > when::parsed(&heard.sample.received)))
+        {
             *self = heard;
         }
     }
@@ -280,5 +283,15 @@ mod tests {
         assert!(!newest.is_current(Cadence::UNTOLD, Monotonic(0)));
         newest.hear(Newest::stored(&sample(2, "2026-11-21T20:00:00.000Z"), Monotonic(1_000)));
         assert!(newest.sample.seq == 2 && newest.is_current(Cadence::UNTOLD, Monotonic(1_000)));
+    }
+
+    #[test]
+    fn a_sample_that_a_fast_clock_dated_ahead_does_not_hide_what_comes_after() {
+        let mut newest = Newest::stored(&sample(1, "2026-11-21T20:00:50.000Z"), Monotonic(0));
+        assert!(newest.is_current(Cadence::UNTOLD, Monotonic(0)));
+        newest.hear(Newest::stored(&sample(2, "2026-11-21T20:00:00.000Z"), Monotonic(1_000)));
+        assert_eq!(newest.sample.seq, 2);
+        newest.hear(Newest::stored(&sample(3, "2026-11-21T19:59:59.000Z"), Monotonic(1_100)));
+        assert_eq!(newest.sample.seq, 2, "what is older stays out");
     }
 }

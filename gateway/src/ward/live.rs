@@ -56,8 +56,13 @@ impl Live {
         let limit = cadence.age_limit();
         let taken = taken.filter(|taken| taken.since(now.wall) <= AHEAD);
         let lag = taken.map_or(Duration::ZERO, |taken| now.wall.since(taken));
-        // A backlog comes oldest first and after newer ones: it does not replace them.
-        if self.newest.get(&patient).is_none_or(|newest| taken >= newest.taken) {
+        let is_current = taken.is_some() && lag <= limit;
+        // A backlog comes oldest first and after newer ones: it does not replace them. One that a fast clock dated ahead must
+        // not hide what is so now.
+        let gives_way = |newest: &Newest| {
+            taken >= newest.taken || (is_current && newest.taken.is_some_and(|ahead| ahead > now.wall))
+        };
+        if self.newest.get(&patient).is_none_or(gives_way) {
             self.newest.insert(patient, Newest { sample, taken, at: now.mono, lag, limit });
         }
     }
@@ -144,6 +149,22 @@ mod tests {
         assert!(!live.of(&patient).unwrap().is_current(Monotonic(0)));
         live.update(patient.clone(), sample(), Some(at(1_000).wall), Cadence::UNTOLD, at(1_000));
         assert!(live.of(&patient).unwrap().is_current(Monotonic(1_000)));
+    }
+
+    #[test]
+    fn a_sample_that_a_fast_clock_dated_ahead_does_not_hide_what_is_so_now() {
+        let (mut live, patient) = live(Some(at(50_000).wall), Cadence::UNTOLD, at(0));
+        assert!(live.of(&patient).unwrap().is_current(Monotonic(0)));
+        let mut hear = |taken, seq, now| {
+            let sample = SampleView { seq, ..sample() };
+            live.update(patient.clone(), sample, Some(at(taken).wall), Cadence::UNTOLD, at(now));
+            live.of(&patient).unwrap().sample.seq
+        };
+        assert_eq!(hear(1_000, 2, 15_000), 1, "a backlog is still none of it");
+        assert_eq!(hear(15_000, 3, 16_000), 3);
+        assert_eq!(hear(67_000, 4, 17_000), 4);
+        assert_eq!(hear(18_000, 5, 18_000), 5);
+        assert_eq!(hear(17_000, 6, 19_000), 5);
     }
 
     #[test]
