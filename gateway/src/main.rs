@@ -21,7 +21,10 @@ use host::{
     exit::{Exit, Stop},
     signals::Signals,
 };
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::broadcast::{
+    Receiver,
+    error::{RecvError, TryRecvError},
+};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -70,8 +73,12 @@ async fn run(args: RunArgs, has_screen: bool) -> anyhow::Result<Exit> {
     let ended = run_headless(&gateway, &lines, &mut events).await;
     gateway.stop().await;
     // What the end brought: who was told, and that it is over.
-    while let Ok(event) = events.try_recv() {
-        lines.emit(&event);
+    loop {
+        match events.try_recv() {
+            Ok(event) => lines.emit(&event),
+            Err(TryRecvError::Lagged(count)) => lines.emit(&WardEvent::LinesLost { count }),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
     }
     ended.map(|()| Exit::Done)
 }
@@ -104,7 +111,7 @@ async fn run_headless(
         tokio::select! {
             event = events.recv() => match event {
                 Ok(event) => lines.emit(&event),
-                Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "standard output is too slow for all events"),
+                Err(RecvError::Lagged(count)) => lines.emit(&WardEvent::LinesLost { count }),
                 Err(RecvError::Closed) => return Ok(()),
             },
             () = signals.next() => return Ok(()),

@@ -278,6 +278,9 @@ impl Teller {
                     format!("the gateway's storage: {health}; is there room in the temporary folder?"),
                 );
             }
+            WardEvent::LinesLost { count } => {
+                format!("({count} events of the gateway went by too fast to tell)")
+            }
             WardEvent::Session { .. }
             | WardEvent::Pairing { .. }
             | WardEvent::Disconnected { .. }

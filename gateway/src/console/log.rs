@@ -99,6 +99,9 @@ pub(super) fn entry(event: &WardEvent, now: Now) -> Option<Entry> {
         }
         WardEvent::Storage { health } if health == "ok" => (Tone::Good, "storage works again".into()),
         WardEvent::Storage { health } => (Tone::Severe, storage(health)),
+        WardEvent::LinesLost { count } => {
+            (Tone::Warning, format!("{count} events came too fast to be shown; the lists are complete"))
+        }
         WardEvent::Stopping {} => (Tone::Warning, "the gateway stops".into()),
     };
     let device = match event {

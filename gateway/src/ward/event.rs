@@ -183,6 +183,11 @@ pub enum WardEvent {
         /// `ok`, `full` or `failing`.
         health: String,
     },
+    /// So many events came faster than this watcher read, and are not told.
+    LinesLost {
+        /// How many.
+        count: u64,
+    },
     /// The gateway ends.
     Stopping {},
 }

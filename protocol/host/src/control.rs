@@ -15,7 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     net::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf, UCred},
@@ -24,10 +24,13 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::exit::{Exit, Stop};
+use crate::{
+    events::lines_lost,
+    exit::{Exit, Stop},
+};
 
 /// Longest request, in bytes: a firmware image in hexadecimal, and some.
-const MAX_REQUEST: u64 = 3 * 1024 * 1024;
+const MAX_REQUEST: usize = 3 * 1024 * 1024;
 
 /// An answer.
 #[derive(Serialize, Deserialize)]
@@ -159,20 +162,57 @@ async fn answer<D: Desk>(stream: UnixStream, own_uid: u32, desk: &D) -> io::Resu
     }
     let mut reader = BufReader::new(reader);
     loop {
-        let mut line = String::new();
-        if (&mut reader).take(MAX_REQUEST).read_line(&mut line).await? == 0 {
-            return Ok(());
-        }
-        let done = match serde_json::from_str::<D::Request>(&line) {
+        let Some(line) = next_line(&mut reader).await? else { return Ok(()) };
+        let request = match &line {
+            Line::Whole(line) => serde_json::from_slice::<D::Request>(line)
+                .map_err(|error| Stop::new(Exit::Usage, format!("no request: {error}"))),
+            Line::TooLong => {
+                let message = format!("no request: a line has at most {MAX_REQUEST} bytes; send less");
+                Err(Stop::new(Exit::Usage, message))
+            }
+        };
+        let done = match request {
             Ok(request) if D::watches(&request) => return watch(&mut writer, desk.subscribe()).await,
             Ok(request) => desk.carry_out(request, &caller).await,
-            Err(error) => Err(Stop::new(Exit::Usage, format!("no request: {error}"))),
+            Err(stop) => Err(stop),
         };
         let reply = done.map_or_else(
             |stop| Reply::Refused { exit: Stop::exit_of(&stop).code(), message: stop.to_string() },
             Reply::Done,
         );
         send(&mut writer, &reply).await?;
+    }
+}
+
+/// A caller's line.
+enum Line {
+    Whole(Vec<u8>),
+    /// Nothing of it is kept.
+    TooLong,
+}
+
+/// The next line to its end; `None` if the caller went away.
+async fn next_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Line>> {
+    let mut line = Vec::new();
+    let mut is_too_long = false;
+    loop {
+        let buffered = reader.fill_buf().await?;
+        let (part, ends) = match buffered.iter().position(|byte| *byte == b'\n') {
+            Some(end) => (buffered.get(..=end).unwrap_or_default(), true),
+            None => (buffered, buffered.is_empty()),
+        };
+        is_too_long |= line.len() + part.len() > MAX_REQUEST;
+        if is_too_long {
+            line = Vec::new();
+        } else {
+            line.extend_from_slice(part);
+        }
+        let taken = part.len();
+        reader.consume(taken);
+        if ends {
+            let whole = (!line.is_empty()).then_some(Line::Whole(line));
+            return Ok(if is_too_long { Some(Line::TooLong) } else { whole });
+        }
     }
 }
 
@@ -183,7 +223,7 @@ async fn watch(
     loop {
         match events.recv().await {
             Ok(event) => send(writer, &event).await?,
-            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Lagged(missed)) => send(writer, &lines_lost(missed)).await?,
             Err(RecvError::Closed) => return Ok(()),
         }
     }
@@ -264,5 +304,68 @@ mod tests {
     fn debug_shows_no_content() {
         let reply = Reply::Done(serde_json::json!({ "code": "ABC-DEF-GH2" }));
         assert!(!format!("{reply:?}").contains("DEF"));
+    }
+
+    /// Echoes numbers; a watcher has lagged behind before it begins.
+    struct Echo(broadcast::Sender<u32>);
+
+    impl Desk for Echo {
+        type Request = Value;
+        type Event = u32;
+        const PROGRAM: &'static str = "echo";
+
+        fn watches(request: &Value) -> bool {
+            request == "watch"
+        }
+
+        fn subscribe(&self) -> broadcast::Receiver<u32> {
+            let events = self.0.subscribe();
+            (0..5).for_each(|n| drop(self.0.send(n)));
+            events
+        }
+
+        async fn carry_out(&self, request: Value, _caller: &UCred) -> Result<Value, Stop> {
+            Ok(request)
+        }
+    }
+
+    /// What is answered to these bytes, by line.
+    async fn answers(said: &[u8], count: usize) -> Vec<String> {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let uid = theirs.peer_cred().unwrap().uid();
+        let desk = Echo(broadcast::channel(2).0);
+        let (reader, mut writer) = ours.into_split();
+        let talk = async {
+            writer.write_all(said).await.unwrap();
+            let mut lines = BufReader::new(reader).lines();
+            let mut heard = Vec::new();
+            for _ in 0..count {
+                heard.push(lines.next_line().await.unwrap().unwrap());
+            }
+            heard
+        };
+        tokio::select! {
+            heard = talk => heard,
+            _ = answer(theirs, uid, &desk) => panic!("it hung up"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_is_refused_as_a_whole_and_the_next_one_is_heard() {
+        // Its tail alone would be a request.
+        let said = [&vec![b' '; MAX_REQUEST][..], b"1\n2\n"].concat();
+        let heard = answers(&said, 2).await;
+        assert!(heard[0].contains("at most 3145728 bytes"), "{heard:?}");
+        assert_eq!(heard[1], r#"{"done":2}"#);
+        let longest = [&vec![b' '; MAX_REQUEST - 2][..], b"1\n\xff\n2\n"].concat();
+        let heard = answers(&longest, 3).await;
+        assert!(heard[1].contains("no request"), "{heard:?}");
+        assert_eq!((&heard[0][..], &heard[2][..]), (r#"{"done":1}"#, r#"{"done":2}"#));
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_lagged_is_told_how_many_events_it_missed() {
+        let heard = answers(b"\"watch\"\n", 3).await;
+        assert_eq!(heard, [r#"{"count":3,"event":"lines_lost"}"#, "3", "4"]);
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Lines that may wait for the reader.
 const WAITING: usize = 4_096;
@@ -33,7 +33,13 @@ struct Writer {
 #[derive(Debug)]
 struct Queue {
     lines: Option<SyncSender<Vec<u8>>>,
-    lost: usize,
+    lost: u64,
+}
+
+/// The line that stands for lines which a reader was too slow for.
+#[must_use]
+pub fn lines_lost(count: u64) -> Value {
+    json!({ "event": "lines_lost", "count": count })
 }
 
 impl EventLines {
@@ -69,7 +75,7 @@ impl EventLines {
     pub fn emit(&self, event: &impl Serialize) {
         let Some(writer) = &self.0 else { return };
         let mut queue = writer.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.lost > 0 && queue.send(&json!({ "event": "lines_lost", "count": queue.lost })) {
+        if queue.lost > 0 && queue.send(&lines_lost(queue.lost)) {
             queue.lost = 0;
         }
         if !queue.send(event) {
