@@ -1,15 +1,11 @@
 //! A wearable as the ward knows it since this start: what it told of itself, when its samples came, which signals somebody asked
 //! for. A value; it knows no session, no store and no watcher.
 
-use protocol::{
-    cadence::Cadence,
-    firmware::{Firmware, FirmwareStatus},
-    status::DeviceStatus,
-    time::Monotonic,
-};
+use protocol::{cadence::Cadence, firmware::Firmware, status::DeviceStatus, time::Monotonic};
 
 use super::{
     elapsed_ms,
+    update::Update,
     view::{StatusView, UpdateView},
     waveforms::Waveforms,
 };
@@ -27,19 +23,19 @@ pub(super) struct Device {
     told: Option<Told>,
     /// When its last samples came; before the first of a session, when that began.
     uploaded: Monotonic,
-    /// The last update that it heard of.
-    update: Option<FirmwareStatus>,
+    pub(super) update: Update,
     pub(super) waveforms: Waveforms,
 }
 
 impl Device {
     /// One whose session begins.
     pub(super) fn new(now: Monotonic) -> Self {
-        Self { told: None, uploaded: now, update: None, waveforms: Waveforms::default() }
+        Self { told: None, uploaded: now, update: Update::default(), waveforms: Waveforms::default() }
     }
 
-    /// Its session begins. What was asked for in an earlier one, it forgot.
-    pub(super) fn enter(&mut self) {
+    /// Its session begins. What was asked for in an earlier one, it forgot; its samples are due from now on.
+    pub(super) fn enter(&mut self, now: Monotonic) {
+        self.uploaded = now;
         self.waveforms = Waveforms::default();
     }
 
@@ -48,17 +44,10 @@ impl Device {
         self.uploaded = now;
     }
 
-    /// It told of itself. Gives its update if that is news.
-    pub(super) fn tell(&mut self, status: DeviceStatus, now: Monotonic) -> Option<FirmwareStatus> {
-        let news = status.update.filter(|update| self.update.as_ref() != Some(update));
-        self.update = status.update;
+    /// It told of itself.
+    pub(super) fn tell(&mut self, status: DeviceStatus, now: Monotonic) {
+        self.update.hear(status.update);
         self.told = Some(Told { status, at: now });
-        news
-    }
-
-    /// It told how far it is with an image.
-    pub(super) const fn tell_update(&mut self, update: FirmwareStatus) {
-        self.update = Some(update);
     }
 
     /// How often it measures and sends.
@@ -92,7 +81,7 @@ impl Device {
             firmware: firmware.name.clone(),
             firmware_version: firmware.version,
             hardware: firmware.hardware.to_string(),
-            update: self.update.map(UpdateView::new),
+            update: self.update.newest().map(UpdateView::new),
             age_ms: elapsed_ms(now, *at),
         })
     }
@@ -119,11 +108,25 @@ mod tests {
     #[test]
     fn an_upload_is_overdue_when_its_values_are_too_old_to_be_shown_and_not_before() {
         let mut device = Device::new(Monotonic(1_000));
-        assert!(!device.is_overdue(Monotonic(13_000)));
-        assert!(device.is_overdue(Monotonic(13_001)));
         device.tell(status(Cadence { sample_ms: 1_000, upload_ms: 300_000 }), Monotonic(0));
         assert!(!device.is_overdue(Monotonic(301_000)), "by design");
         assert!(!device.is_overdue(Monotonic(613_000)));
         assert!(device.is_overdue(Monotonic(613_001)));
+    }
+
+    #[test]
+    fn a_wearable_that_never_tells_of_itself_is_overdue_like_one_that_is_live() {
+        let device = Device::new(Monotonic(1_000));
+        assert!(!device.is_overdue(Monotonic(13_000)));
+        assert!(device.is_overdue(Monotonic(13_001)));
+    }
+
+    #[test]
+    fn after_a_long_outage_the_first_upload_is_given_its_time() {
+        let mut device = Device::new(Monotonic(0));
+        device.upload(Monotonic(5_000));
+        device.enter(Monotonic(3_600_000));
+        assert!(!device.is_overdue(Monotonic(3_612_000)));
+        assert!(device.is_overdue(Monotonic(3_612_001)));
     }
 }

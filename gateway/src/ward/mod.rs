@@ -17,6 +17,7 @@ pub(crate) mod live;
 pub mod people;
 mod refusals;
 mod roster;
+mod update;
 pub mod view;
 mod waveforms;
 pub mod wearables;
@@ -208,6 +209,7 @@ impl Ward {
         deliveries.send_due(now.mono, now.wall, |patient, alert| roster.direct_if_room(patient, alert));
         drop(state);
         self.find_overdue(now.mono);
+        self.tell_updates(now.mono);
     }
 
     /// The binding with which a client of this id and key may log in: the active one, or the one that waits for its
@@ -338,7 +340,7 @@ impl Ward {
             state.roster.enter(client.clone(), handle, wrap, now.mono, &mut system_rng());
             match &client {
                 ClientId::Patient(_) => drop(state.away.remove(&patient)),
-                ClientId::Wearable(device) => state.device(*device, now.mono).enter(),
+                ClientId::Wearable(device) => state.device(*device, now.mono).enter(now.mono),
             }
         }
         self.refuse_if_ended_meanwhile(&client, key).await?;

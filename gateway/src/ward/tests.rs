@@ -1,9 +1,10 @@
-//! Logins that the ward must not let in although their proof was good when it was checked.
+//! Logins that the ward must not let in although their proof was good when it was checked; what is told of wearables.
 
 use std::path::Path;
 
 use protocol::{
     credential::{ClientIdentity, ClientKind, LoginKey, PinnedClient},
+    firmware::{FirmwareStatus, UpdateState},
     frame::FrameReader,
     handshake::{Channel, Terms, initiator::AwaitReply, responder::Login},
     time::ClockFlag,
@@ -96,4 +97,52 @@ async fn a_login_overtaken_by_its_revocation_is_refused() {
     ward.revoke(ClientKind::Wearable, &DEVICE.to_string(), "a test").await.unwrap();
     assert_eq!(ward.admit(overtaken, "here", false).await.err(), Some(Fault::DeniedUnknown));
     assert!(ward.state().roster.session(&DEVICE).is_none());
+}
+
+/// The events so far of one kind.
+fn told(events: &mut broadcast::Receiver<WardEvent>, wanted: impl Fn(&WardEvent) -> bool) -> usize {
+    std::iter::from_fn(|| events.try_recv().ok()).filter(wanted).count()
+}
+
+#[tokio::test]
+async fn a_flood_of_updates_is_told_once_a_second_with_the_last_in_any_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let mut events = ward.subscribe();
+    let ClientId::Wearable(device) = DEVICE else { unreachable!() };
+    let update = |received| FirmwareStatus {
+        state: UpdateState::RECEIVING,
+        version: 2,
+        received,
+        length: 9_999,
+        refusal: None,
+    };
+    let of = |received| move |event: &WardEvent| matches!(event, WardEvent::Firmware { update, .. } if update.received == received);
+    let begin = ward.now().mono;
+    for received in 1..=1_000 {
+        ward.take_firmware_status(device, update(received));
+        ward.tell_updates(begin);
+    }
+    assert_eq!(told(&mut events, |_| true), 1);
+    ward.tell_updates(begin + Duration::from_secs(1));
+    assert_eq!(told(&mut events, of(1_000)), 1);
+    ward.tell_updates(begin + Duration::from_secs(9));
+    assert_eq!(told(&mut events, |_| true), 0);
+}
+
+#[tokio::test]
+async fn a_wearable_that_says_nothing_after_its_login_is_told_to_be_overdue() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let client = pair(&ward, "ABC-DEF-GH2").await;
+    let established = proved(&ward, client).await;
+    let (_admitted, _) = ward.admit(established, "here", false).await.unwrap();
+    let mut events = ward.subscribe();
+    let overdue = |event: &WardEvent| matches!(event, WardEvent::Overdue { .. });
+    ward.find_overdue(ward.now().mono);
+    assert_eq!(told(&mut events, overdue), 0);
+    for _ in 0..2 {
+        ward.find_overdue(ward.now().mono + Duration::from_secs(13));
+    }
+    assert_eq!(told(&mut events, overdue), 1, "once");
 }

@@ -71,14 +71,11 @@ impl Ward {
         status: DeviceStatus,
     ) -> Result<Option<FirmwareOffer>, Fault> {
         let firmware = status.firmware.clone();
-        let news = {
+        {
             let now = self.now().mono;
             let mut state = self.state();
             state.live.expect(&device.to_string(), status.cadence, now);
-            state.device(device, now).tell(status, now)
-        };
-        if let Some(update) = news {
-            self.publish_update(device, update);
+            state.device(device, now).tell(status, now);
         }
         let offered =
             self.store.read(move |view| view.firmware_for(&firmware.hardware, firmware.version)).await;
@@ -88,12 +85,21 @@ impl Ward {
     /// How far a wearable is with an image.
     pub(crate) fn take_firmware_status(&self, device: DeviceId, update: FirmwareStatus) {
         let now = self.now().mono;
-        self.state().device(device, now).tell_update(update);
-        self.publish_update(device, update);
+        self.state().device(device, now).update.hear(Some(update));
     }
 
-    fn publish_update(&self, device: DeviceId, update: FirmwareStatus) {
-        self.publish(WardEvent::Firmware { device: device.to_string(), update: UpdateView::new(update) });
+    /// Tells of updates what is due.
+    pub(super) fn tell_updates(&self, now: Monotonic) {
+        let mut state = self.state();
+        let news: Vec<(DeviceId, FirmwareStatus)> = state
+            .devices
+            .iter_mut()
+            .filter_map(|(id, device)| Some((*id, device.update.poll_news(now)?)))
+            .collect();
+        drop(state);
+        for (device, update) in news {
+            self.publish(WardEvent::Firmware { device: device.to_string(), update: UpdateView::new(update) });
+        }
     }
 
     /// A piece of an image.
