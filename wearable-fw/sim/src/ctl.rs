@@ -118,7 +118,13 @@ pub async fn run(args: &CtlArgs, out: &mut (impl Write + Send)) -> anyhow::Resul
             // Its answer, or the end of the connection before it: what matters is that it has ended when this returns.
             _ => while wearable.next_event::<Value>().await.is_some() {},
         },
-        Request::Do { .. } => wearable.request::<()>(&request).await?,
+        Request::Do { .. } => {
+            wearable.request::<()>(&request).await?;
+            let status: Value = wearable.request(&Request::Status {}).await?;
+            let code = status.get("code").and_then(Value::as_str);
+            let window = code.map(|code| format!("; a pairing window is open, enter at the gateway: {code}"));
+            writeln!(out, "done{}", window.unwrap_or_default())?;
+        }
     }
     Ok(())
 }

@@ -6,7 +6,8 @@
 
 use std::{
     fmt,
-    io::Write,
+    fs::{self, File},
+    io::{self, Write},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -44,6 +45,8 @@ pub const DEVICE_ID: &str = "device-id";
 pub const STORAGE_KEY: &str = "storage-key";
 /// In the device's folder: whose firmware it takes.
 pub const MAKER: &str = "maker.pub";
+/// In the device's folder: its flash.
+pub const FLASH: &str = "flash";
 
 const FORMAT: u8 = 1;
 const PURPOSE: &str = "manifest";
@@ -228,9 +231,12 @@ impl fmt::Display for Manifest {
 /// # Errors
 /// [`Stop`]: files that cannot be used, or a manifest that is refused.
 pub fn run(args: &FactoryArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let manifest = match (&args.check, &args.serial, &args.label) {
-        (Some(path), ..) => check(path, &args.key)?,
-        (None, Some(serial), Some(label)) => make(args, serial, label)?,
+    let (manifest, places) = match (&args.check, &args.serial, &args.label) {
+        (Some(path), ..) => (check(path, &args.key)?, String::new()),
+        (None, Some(serial), Some(label)) => {
+            let Made { manifest, folder } = make(args, serial, label)?;
+            (manifest, places(args, serial, label, &folder))
+        }
         _ => return Err(Stop::new(Exit::Usage, "give --serial and --label, or --check").into()),
     };
     if args.json {
@@ -242,9 +248,25 @@ pub fn run(args: &FactoryArgs, out: &mut impl Write) -> anyhow::Result<()> {
         });
         writeln!(out, "{fields}")?;
     } else {
-        writeln!(out, "{manifest}")?;
+        write!(out, "{manifest}\n{places}")?;
     }
     Ok(())
+}
+
+/// Where everything is, and what to do next.
+fn places(args: &FactoryArgs, serial: &Serial, label: &Path, folder: &Path) -> String {
+    let label = format!("label     {}\n", label.display());
+    let manifest =
+        args.manifest.as_ref().map_or_else(String::new, |path| format!("manifest  {}\n", path.display()));
+    let folder_line = format!("folder    {}\n", folder.display());
+    let place =
+        args.data_dir.as_ref().map_or_else(String::new, |_| format!(" --data-dir {}", folder.display()));
+    let next = if args.hardware.as_str() == HARDWARE {
+        format!("start it  wearable --name {} --show-code{place}\n", serial.as_str())
+    } else {
+        String::new()
+    };
+    label + &manifest + &folder_line + &next
 }
 
 fn check(path: &Path, key: &Path) -> anyhow::Result<Manifest> {
@@ -253,7 +275,13 @@ fn check(path: &Path, key: &Path) -> anyhow::Result<Manifest> {
         .map_err(|why| Stop::new(Exit::Failed, format!("{} {why}", path.display())).into())
 }
 
-fn make(args: &FactoryArgs, serial: &Serial, label_path: &Path) -> anyhow::Result<Manifest> {
+/// A device that was just made.
+struct Made {
+    manifest: Manifest,
+    folder: PathBuf,
+}
+
+fn make(args: &FactoryArgs, serial: &Serial, label_path: &Path) -> anyhow::Result<Made> {
     let key = maker::read_secret(&args.key)?;
     let folder = datadir::resolve("wearable", serial.as_str(), args.data_dir.as_deref(), true)?;
     for path in args.manifest.iter().map(PathBuf::as_path).chain([label_path]) {
@@ -261,11 +289,12 @@ fn make(args: &FactoryArgs, serial: &Serial, label_path: &Path) -> anyhow::Resul
             return Err(maker::exists(path).into());
         }
     }
-    let dir = DataDir::open(&folder).map_err(Stop::from)?;
-    if dir.path().join(DEVICE_ID).exists() || dir.path().join(STORAGE_KEY).exists() {
+    if fs::read_dir(&folder).is_ok_and(|mut files| files.next().is_some()) {
         let said = format!("{} is a device already; give another --serial or --data-dir", folder.display());
         return Err(Stop::new(Exit::Usage, said).into());
     }
+    // Nothing is a device before all of it is there: it is made beside its place and moved there last.
+    let dir = workbench(&folder)?;
     let mut random = [0; 16];
     system_rng().fill_bytes(&mut random);
     let manifest = Manifest {
@@ -286,11 +315,44 @@ fn make(args: &FactoryArgs, serial: &Serial, label_path: &Path) -> anyhow::Resul
     let public = hex::encode(key.verifying_key().to_bytes());
     dir.write(MAKER, format!("{public}\n").as_bytes()).map_err(Stop::from)?;
     dir.write(DEVICE_ID, format!("{}\n", manifest.device).as_bytes()).map_err(Stop::from)?;
-    maker::create(label_path, svg.as_bytes(), 0o644)?;
-    if let Some(path) = &args.manifest {
-        maker::create(path, &signed, 0o644)?;
+    let papers = [(label_path, svg.as_bytes())];
+    let mut papers = papers.into_iter().chain(args.manifest.as_deref().map(|path| (path, signed.as_slice())));
+    let mut written = Vec::new();
+    let placed = papers
+        .try_for_each(|(path, bytes)| maker::create(path, bytes, 0o644).map(|()| written.push(path)))
+        .and_then(|()| place(dir.path(), &folder));
+    if let Err(stop) = placed {
+        // Papers of a device that is not there would only be in the way of the next try.
+        written.into_iter().for_each(|path| drop(fs::remove_file(path)));
+        return Err(stop.into());
     }
-    Ok(manifest)
+    Ok(Made { manifest, folder })
+}
+
+/// Where the device is made. What a making that was cut off left there is cleared away.
+fn workbench(folder: &Path) -> Result<DataDir, Stop> {
+    let mut name = folder.as_os_str().to_owned();
+    name.push(".making");
+    let dir = DataDir::open(Path::new(&name))?;
+    for name in [FLASH, STORAGE_KEY, MAKER, DEVICE_ID] {
+        match fs::remove_file(dir.path().join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let said = format!("cannot clear {}: {error}", dir.path().display());
+                return Err(Stop::new(Exit::Configuration, said));
+            }
+            _ => {}
+        }
+    }
+    Ok(dir)
+}
+
+/// The last step, whole or not at all.
+fn place(workbench: &Path, folder: &Path) -> Result<(), Stop> {
+    let parent =
+        folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    fs::rename(workbench, folder).and_then(|()| File::open(parent)?.sync_all()).map_err(|error| {
+        Stop::new(Exit::Configuration, format!("cannot place the device in {}: {error}", folder.display()))
+    })
 }
 
 /// The simulator's own program stands in its flash as a signed image of version 1, so that updates have something to come

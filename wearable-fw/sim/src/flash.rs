@@ -86,13 +86,23 @@ impl FileFlash {
     /// Opens a flash (mode 0600), making an erased one if there is none. `capacity` is a multiple of [`PAGE`].
     ///
     /// # Errors
-    /// The file system's.
+    /// The file system's; a file of another size is no flash of this device.
     pub fn open(path: &Path, capacity: u32, durable: Durable) -> io::Result<Self> {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        if file.metadata()?.len() != u64::from(capacity) {
-            file.set_len(capacity.into())?;
-            file.sync_all()?;
+        match file.metadata()?.len() {
+            // None yet, or a making that was cut off.
+            0 => {
+                file.set_len(capacity.into())?;
+                file.sync_all()?;
+            }
+            length if length != u64::from(capacity) => {
+                let said = format!(
+                    "it has {length} bytes and this device's flash {capacity}; restore it, or start a new device with another --name"
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, said));
+            }
+            _ => {}
         }
         let file = Arc::new(file);
         let trouble = Trouble { file: Arc::clone(&file), capacity, power: Arc::default() };
@@ -254,6 +264,18 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert!(flash.write(2, &[0; 4]).is_err() && flash.write(4 * PAGE, &[0; 4]).is_err());
         assert!(flash.erase(0, 5).is_err());
+    }
+
+    #[test]
+    fn a_file_of_another_size_is_refused_and_stays_as_it_is() {
+        let (folder, flash) = flash();
+        drop(flash);
+        let path = folder.path().join("flash");
+        for capacity in [3 * PAGE, 5 * PAGE] {
+            let refused = FileFlash::open(&path, capacity, Durable::Disk).unwrap_err().to_string();
+            assert!(refused.contains("it has 16384 bytes"), "{refused}");
+        }
+        assert_eq!(path.metadata().unwrap().len(), u64::from(4 * PAGE));
     }
 
     #[test]

@@ -35,7 +35,11 @@ pub fn generate(path: &Path, rng: &mut impl CryptoRng) -> Result<(VerifyingKey, 
     let line = Zeroizing::new([SECRET, &secret, "\n"].concat());
     create(path, line.as_bytes(), 0o600)?;
     let public = key.verifying_key();
-    create(&public_path, format!("{}\n", hex::encode(public.to_bytes())).as_bytes(), 0o644)?;
+    let digits = format!("{}\n", hex::encode(public.to_bytes()));
+    create(&public_path, digits.as_bytes(), 0o644).inspect_err(|_| {
+        // No key without its other half: else a second try would find the name taken.
+        fs::remove_file(path).ok();
+    })?;
     Ok((public, public_path))
 }
 

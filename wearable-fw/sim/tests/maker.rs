@@ -98,6 +98,14 @@ fn keys_are_not_mixed_up_and_nothing_is_written_over() {
     fs::remove_file(at.join("maker")).unwrap();
     refused(at, "wearable firmware keygen --out @maker", Exit::Usage, "maker.pub exists");
     assert!(!at.join("maker").exists(), "no key without its other half");
+    // A link to nowhere: it does not exist, and nothing can be written there.
+    fs::remove_file(at.join("maker.pub")).unwrap();
+    std::os::unix::fs::symlink(at.join("nowhere/x"), at.join("maker.pub")).unwrap();
+    refused(at, "wearable firmware keygen --out @maker", Exit::Usage, "maker.pub");
+    assert!(!at.join("maker").exists(), "no key without its other half");
+    fs::remove_file(at.join("maker.pub")).unwrap();
+    type_in(at, "wearable firmware keygen --out @maker").unwrap();
+    fs::remove_file(at.join("maker")).unwrap();
     fs::write(at.join("maker"), &secret).unwrap();
     let sign = "wearable firmware sign @built.bin --key @maker --hardware b --version 1 --out @a.img";
     refused(at, sign, Exit::Configuration, "chmod go-rwx");
@@ -186,6 +194,24 @@ fn a_device_is_made_with_a_manifest_and_a_label() {
         fs::read(at.join("device2/storage-key")).unwrap(),
         fs::read(device.join("storage-key")).unwrap()
     );
+}
+
+#[test]
+fn a_making_that_fails_or_is_cut_off_leaves_no_device_and_can_be_done_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    type_in(at, "wearable firmware keygen --out @maker").unwrap();
+    let make = "wearable factory --serial SN-7 --key @maker --label @out.svg --manifest @none/out.json --data-dir @device";
+    refused(at, make, Exit::Usage, "cannot write");
+    assert!(!at.join("out.svg").exists() && !at.join("device").exists());
+    // Power went when half of it was there.
+    fs::write(at.join("device.making/device-id"), "half").unwrap();
+    fs::remove_file(at.join("device.making/storage-key")).unwrap();
+    let said = type_in(at, &make.replace("none/", "")).unwrap();
+    for part in ["out.svg", "out.json", "wearable --name SN-7 --show-code --data-dir"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(at.join("device/storage-key").exists() && !at.join("device.making").exists());
 }
 
 #[test]

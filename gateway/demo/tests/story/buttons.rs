@@ -43,9 +43,10 @@ fn a_held_button_shows_a_code_that_pairs_at_the_gateway() {
     let _patient = ward.pair("P001", &[]);
     let wearable = unpaired(&ward, "W1");
     assert_eq!(status(&ward, "W1")["mode"], "Unprovisioned");
-    ward.spot.run("wearable", &["press", "--name", "W1", "--hold", "2.1"]).ended(0, &[]);
+    let said = ward.spot.run("wearable", &["press", "--name", "W1", "--hold", "2.1"]).text();
     wearable.wait(&json!({"event": "mode", "from": "Unprovisioned", "to": "PairingOpen"}));
     let code = wearable.wait(&json!({"event": "code"}))["code"].as_str().unwrap().to_owned();
+    assert!(said.starts_with("done") && said.ends_with(&code), "{said}");
     assert_eq!(status(&ward, "W1")["code"], code);
     ward.ask(&["pair", "--wearable", "--patient", "P001", "--code", &code]);
     wearable.wait(&json!({"event": "mode", "from": "PairingOpen", "to": "Validating"}));

@@ -24,7 +24,7 @@ use wearable_core::{
 
 use super::DeviceError;
 use crate::{
-    factory::{HARDWARE, MAKER},
+    factory::{FLASH, HARDWARE, MAKER},
     flash::{Durable, FileFlash, PAGE, Trouble},
     identity::{Identity, IdentityError},
     maker,
@@ -33,7 +33,6 @@ use crate::{
 /// The device as this program carries it.
 pub(super) type Wearable = Device<FileFlash, Label, SystemRng>;
 
-const FLASH: &str = "flash";
 /// Two slots of two pages.
 const CONFIG_PAGES: u32 = 4;
 /// A megabyte for an image, and the head in front of it.
@@ -117,8 +116,9 @@ pub(super) struct Made {
 }
 
 impl Board {
-    /// The board of a data folder.
+    /// The board of a data folder, with an identity from now on.
     pub(super) fn open(dir: DataDir, made: Made) -> Result<Self, DeviceError> {
+        Identity::open(&dir)?;
         let flash = FileFlash::open(&dir.path().join(FLASH), made.size.capacity(), made.size.durable)?;
         Ok(Self { dir, made, trouble: flash.trouble() })
     }

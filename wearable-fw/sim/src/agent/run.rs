@@ -134,7 +134,7 @@ impl Runner {
                 }
                 Wake::Order(Some(Order { act, done })) => self.carry_out(act, done)?,
                 Wake::Network(arrival) => self.arrive(arrival),
-                Wake::TimeOut => self.time_out(),
+                Wake::TimeOut => self.time_out()?,
                 Wake::SampleDue => {
                     if !self.sample()? && matches!(sampling, Sampling::Unlimited) {
                         // Time does not slow an unlimited device down.
@@ -270,13 +270,16 @@ impl Runner {
         }
     }
 
-    fn time_out(&mut self) {
+    fn time_out(&mut self) -> Result<(), DeviceError> {
         let now = self.clock.now();
         if let Some(Pressed { done, .. }) = self.pressed.take_if(|pressed| now >= pressed.until) {
             self.device.button(false, now);
+            self.settle()?;
+            self.publish();
             answer(done, Ok(()));
         }
         self.device.handle_timeout(now);
+        Ok(())
     }
 
     /// Off and on again: memory gone, flash kept.
