@@ -22,7 +22,17 @@ fn main() {
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
     println!("cargo:rerun-if-changed={memory}");
     println!("cargo:rerun-if-env-changed=VITALWARD_TEST_ONLY_SEED");
-    println!("cargo:warning=TEST ONLY: this image draws all its keys from a seed that everybody knows");
+
+    println!("cargo:rerun-if-env-changed=VITALWARD_MAKER_KEY");
+    let key = env::var("VITALWARD_MAKER_KEY").expect(
+        "VITALWARD_MAKER_KEY names the public key of the maker whose images the device takes (wearable firmware keygen); \
+         for a test build in the board's folder, whose .cargo/config.toml names a key that everybody has",
+    );
+    println!("cargo:rerun-if-changed={key}");
+    println!(
+        "cargo:warning=TEST ONLY: this image draws all its keys from a seed that everybody knows; it takes images of {key}"
+    );
+    fs::write(out.join("maker"), public_key(&key)).expect("OUT_DIR can be written");
 
     let ecg = cut("mitdb-208.rec", ECG).map(|count| (count - 1_024) as i16);
     write(&out.join("ecg.i16"), ecg);
@@ -32,6 +42,16 @@ fn main() {
 
 fn write(path: &Path, samples: impl Iterator<Item = i16>) {
     fs::write(path, samples.flat_map(i16::to_le_bytes).collect::<Vec<u8>>()).expect("OUT_DIR can be written");
+}
+
+/// 32 bytes of the 64 hex digits that `wearable firmware keygen` writes into KEY.pub.
+fn public_key(path: &str) -> Vec<u8> {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let digits = text.trim_end();
+    assert!(digits.is_ascii() && digits.len() == 64, "{path} is no maker's public key: 64 hex digits");
+    let byte =
+        |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap_or_else(|_| panic!("{path} is no key"));
+    (0..64).step_by(2).map(byte).collect()
 }
 
 /// A part of a recording; the format is told in wearable-fw/sim/src/recording/file.rs.

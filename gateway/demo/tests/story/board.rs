@@ -1,12 +1,15 @@
-//! The board: the wearable's firmware on an emulated Cortex-M3, with its button, thermometer and EEPROM, and the real gateway.
-//! `.ci/board` builds the image and names it; without it these stories are skipped, and say so.
+//! The board: the wearable's firmware on an emulated Cortex-M3, with its button, thermometer, EEPROMs and card, and the real
+//! gateway. `.ci/board` builds loader and image and names them; without these stories are skipped, and say so.
 #![expect(clippy::print_stdout, reason = "a skip and the measured memory are read in the gate's output")]
+
+mod update;
 
 use std::{
     ffi::OsString,
     io::{BufRead, BufReader, Write},
     os::unix::net::UnixStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 use serde_json::{Value, json};
@@ -22,11 +25,13 @@ const IMAGE: &str = "VITALWARD_BOARD_ELF";
 const RAM_BUDGET: usize = 48 * 1024;
 /// AT24C512.
 const EEPROM_BYTES: usize = 64 * 1024;
+const CARD_BYTES: usize = 1024 * 1024;
 
-/// A board on a bench. Its EEPROMs stay when it is switched off.
+/// A board on a bench. Its EEPROMs and its card stay when it is switched off.
 struct Bench {
     qemu: OsString,
-    image: OsString,
+    /// The application as it was built, an ELF file.
+    image: PathBuf,
     place: Spot,
 }
 
@@ -48,7 +53,8 @@ impl Bench {
             }
             given
         });
-        let bench = Self { qemu: qemu?, image: image?, place: Spot::new() };
+        let bench = Self { qemu: qemu?, image: image?.into(), place: Spot::new() };
+        std::fs::write(bench.card(), vec![0xff; CARD_BYTES]).unwrap();
         for chip in [0, 1] {
             std::fs::write(bench.chip(chip), vec![0xff; EEPROM_BYTES]).unwrap();
         }
@@ -59,18 +65,29 @@ impl Bench {
         self.place.path().join(format!("eeprom{number}"))
     }
 
-    /// Switches the board on, its serial line led to a gateway.
-    fn power_on(&self, gateway: &str) -> Board {
+    fn card(&self) -> PathBuf {
+        self.place.path().join("card")
+    }
+
+    /// The emulator with the card in its slot. Nothing survives the test, whatever becomes of it.
+    fn machine(&self, image: &Path) -> Command {
+        let mut command = Command::new("timeout");
+        command.args(["600", "setpriv", "--pdeathsig", "KILL"]).arg(&self.qemu);
+        command.args(["-M", "lm3s6965evb", "-display", "none", "-monitor", "none", "-no-reboot"]);
+        command.arg("-kernel").arg(image);
+        command.args(["-drive", &format!("if=sd,format=raw,file={}", self.card().display())]);
+        command
+    }
+
+    /// Switches the board on with this image in its flash, its serial line led to a gateway.
+    fn power_on(&self, image: &Path, gateway: &str) -> Board {
         let (host, port) = gateway.rsplit_once(':').unwrap();
         let qmp = self.place.path().join("qmp");
         // Of the last run.
         std::fs::remove_file(&qmp).ok();
         let link = format!("socket,id=link,host={host},port={port},reconnect=1");
         let hands = format!("unix:{},server=on,wait=off", qmp.display());
-        // Nothing survives the test, whatever becomes of it.
-        let mut command = std::process::Command::new("timeout");
-        command.args(["600", "setpriv", "--pdeathsig", "KILL"]).arg(&self.qemu);
-        command.args(["-M", "lm3s6965evb", "-display", "none", "-monitor", "none", "-no-reboot"]);
+        let mut command = self.machine(image);
         command.args(["-chardev", &link, "-serial", "chardev:link", "-serial", "stdio", "-qmp", &hands]);
         command.args(["-device", "tmp105,id=thermometer,address=0x49,bus=i2c"]);
         for number in [0, 1] {
@@ -81,7 +98,6 @@ impl Bench {
             );
             command.args(["-drive", &drive, "-device", &chip]);
         }
-        command.arg("-kernel").arg(&self.image);
         let console = Program::start(command, None);
         console.wait_for("its warning", |line| said(line).contains("TEST ONLY"));
         let hands = UnixStream::connect(&qmp).unwrap();
@@ -128,6 +144,14 @@ impl Board {
         self.says("button: held");
         self.button(false);
         self.says("button: released");
+    }
+
+    /// Pairs it for P001, by its button and its code.
+    fn pair(&mut self, ward: &Ward) {
+        self.hold_button();
+        let code = self.says("code: ");
+        ward.ask(&["pair", "--wearable", "--patient", "P001", "--code", &code]);
+        self.says("paired with D001");
     }
 
     /// What its thermometer feels, thousandths of a degree.
@@ -185,13 +209,10 @@ fn the_board_is_paired_by_its_button_tells_a_fever_and_loses_nothing_when_its_pl
     let Some(bench) = Bench::new("the board's life") else { return };
     let mut ward = Ward::open();
     let _patient = ward.pair("P001", &[]);
-    let mut board = bench.power_on(&ward.wearables);
+    let mut board = bench.power_on(&bench.image, &ward.wearables);
     board.says("start 1, ");
     board.set_temperature(37_000);
-    board.hold_button();
-    let code = board.says("code: ");
-    ward.ask(&["pair", "--wearable", "--patient", "P001", "--code", &code]);
-    board.says("paired with D001");
+    board.pair(&ward);
     assert_eq!(board.says("session with D001"), ", suite 3");
     board.acknowledges(5);
     assert_eq!(newest(&ward, "body temperature")["value"], 37.0);
@@ -206,7 +227,7 @@ fn the_board_is_paired_by_its_button_tells_a_fever_and_loses_nothing_when_its_pl
     ward.take_gateway().kill();
     board.console.wait_for("samples that wait", |line| waiting(said(line)) >= Some(5));
     board.power_off();
-    let board = bench.power_on(&ward.wearables);
+    let board = bench.power_on(&bench.image, &ward.wearables);
     board.says("start 2, ");
     let kept = board.console.wait_for("what it kept", |line| waiting(said(line)).is_some());
     let kept = waiting(said(&kept)).unwrap();

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write as _};
 
 use heapless::String;
-use protocol::pairing::code::PairingCode;
+use protocol::{firmware::FirmwareStatus, pairing::code::PairingCode};
 use wearable_core::{device::Event, mode::Switch};
 
 use crate::uart::Uart;
@@ -107,8 +107,13 @@ pub(crate) fn show(event: &Event) {
             say!("a sample every {} ms, sent every {} ms", cadence.sample_ms, cadence.upload_ms);
         }
         Event::Waveform(request) => say!("waveform {} wanted for {} s", request.signal.0, request.seconds),
-        Event::Update(_) => say!("this image takes no update yet"),
-        Event::Restart => say!("an image is ready"),
+        Event::Update(FirmwareStatus { state, version, received, length, refusal: None }) => {
+            say!("update: {state}, version {version}, {received} of {length} bytes");
+        }
+        Event::Update(FirmwareStatus { state, version, refusal: Some(why), .. }) => {
+            say!("update: {state}, version {version} {why}");
+        }
+        Event::Restart => say!("starting again, for the loader to choose an image"),
         Event::Missed(count) => say!("{count} events were not shown"),
     }
 }

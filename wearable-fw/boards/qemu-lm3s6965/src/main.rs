@@ -8,15 +8,20 @@
 #![no_main]
 
 mod button;
+mod card;
 mod clock;
 mod console;
 mod eeprom;
 mod entropy;
 mod i2c;
+mod images;
 mod memory;
 mod registers;
+mod sd;
 mod sensors;
 mod signals;
+mod ssi;
+mod storage;
 mod uart;
 
 extern crate alloc;
@@ -24,7 +29,7 @@ extern crate alloc;
 use alloc::{boxed::Box, vec};
 use core::{cell::RefCell, error::Error, panic::PanicInfo, time::Duration};
 
-use cortex_m::peripheral::{NVIC, SCB};
+use cortex_m::peripheral::NVIC;
 use cortex_m_rt::entry;
 use crypto::Secret;
 use embedded_hal_bus::i2c::RefCellDevice;
@@ -33,7 +38,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 use static_cell::StaticCell;
 use wearable_core::{
-    device::{Device, HOLD, LinkWish, RecordError, Setup},
+    device::{Device, Event, HOLD, LinkWish, RecordError, Setup, UpdateSetup},
     dsp::UnsupportedRate,
     flash::Layout,
     mode::Switch,
@@ -44,10 +49,15 @@ use wearable_core::{
 
 use crate::{
     button::Button,
+    card::Card,
+    clock::CORE_HZ,
     console::{Command, Console},
     eeprom::Eeprom,
     i2c::Master,
+    sd::SdCard,
     sensors::Sensors,
+    ssi::Ssi,
+    storage::{EEPROM, Storage},
     uart::Uart,
 };
 
@@ -55,10 +65,14 @@ use crate::{
 const FIRMWARE: &str = concat!("vitalward-board ", env!("CARGO_PKG_VERSION"));
 
 type Bus = RefCell<Master>;
-type Board = Device<Eeprom<RefCellDevice<'static, Master>>, Label, ChaCha20Rng>;
+type Board = Device<Storage<RefCellDevice<'static, Master>>, Label, ChaCha20Rng>;
 
 /// Two EEPROMs in pages of 1 KiB: 6 KiB for the configuration, 97 KiB for samples, 24 KiB for what is kept of the oldest.
-const LAYOUT: Layout = Layout { config: 0..0x1800, samples: 0x1800..0x19c00, thinned: 0x19c00..0x1fc00 };
+const LAYOUT: Layout = Layout {
+    config: EEPROM..EEPROM + 0x1800,
+    samples: EEPROM + 0x1800..EEPROM + 0x19c00,
+    thinned: EEPROM + 0x19c00..EEPROM + 0x1fc00,
+};
 /// A sample is 0.3 KB on the line and 2 KB while it is looked at; the arena is [`memory::ARENA_BYTES`].
 const LIMITS: Limits = Limits { in_flight: 2, samples_per_batch: 2, batch_bytes: 1_024 };
 /// In the order of its choice. Suite 4's key exchange alone takes 54 KB of stack (`src/bin/suite4.rs` measures it), which
@@ -110,31 +124,48 @@ fn start_sensors(bus: &'static Bus) -> Result<&'static mut Sensors<Master>, Unsu
 fn start_device(bus: &'static Bus) -> Result<&'static mut Board, Box<dyn Error>> {
     let mut eeprom = Eeprom::new(RefCellDevice::new(bus));
     let starts = eeprom.count_start()?;
+    let mut card = Card::new(SdCard::new(Ssi::start()));
+    let (update, version) = find_image(&mut card).unzip();
     let mut id = [0; 16];
     entropy::of_maker("device").fill_bytes(&mut id);
     let setup = Setup {
         id: DeviceId::from_bytes(id),
         name: "board".parse()?,
-        firmware: Firmware { name: FIRMWARE.into(), version: 1, hardware: "qemu-lm3s6965".parse()? },
+        firmware: Firmware {
+            name: FIRMWARE.into(),
+            version: version.unwrap_or(1),
+            hardware: images::HARDWARE.parse()?,
+        },
         storage_key: Secret::generate(&mut entropy::of_maker("storage key")),
         suites: SUITES.to_vec(),
         layout: LAYOUT,
         limits: LIMITS,
         switch: Switch::Working,
         tracks: vec![],
-        update: None,
+        update,
         refused_wait: REFUSED_WAIT,
     };
     let now = Monotonic(clock::millis());
-    let (device, report) = Device::boot(eeprom, Label, entropy::of_start(starts), setup, now)?;
+    let (device, report) =
+        Device::boot(Storage { card, eeprom }, Label, entropy::of_start(starts), setup, now)?;
     let device = DEVICE.uninit().write(device);
     say!("start {starts}, device {}, state: {}", device.id(), report.mode);
+    match version {
+        Some(version) => say!("image: version {version}"),
+        None => say!("image: no loader started this one, so it takes no updates"),
+    }
     if report.configuration_damaged {
         say!("the configuration cannot be read: pair this device again");
     }
     say!("login suites: 3, 2; not 4, whose stack is over budget");
     say!("samples that wait: {}", device.uplink().waiting());
     Ok(device)
+}
+
+/// What the loader started, and how it is replaced.
+fn find_image(card: &mut Card) -> Option<(UpdateSetup, u32)> {
+    let ((running, version), trust) = (images::started(card)?, images::trust()?);
+    Some((UpdateSetup { layout: images::layout(), trust, running }, version))
 }
 
 fn run(device: &mut Board, sensors: &mut Sensors<Master>) -> ! {
@@ -159,11 +190,7 @@ fn run(device: &mut Board, sensors: &mut Sensors<Master>) -> ! {
             if seen.is_multiple_of(STATUS_TICKS) {
                 say!("samples that wait: {}", device.uplink().waiting());
                 let second = STATUS_TICKS / u64::from(clock::TICKS_PER_SECOND);
-                say!(
-                    "busy: {} of {} cycles a second",
-                    u64::from(clock::CORE_HZ) - slept / second,
-                    clock::CORE_HZ
-                );
+                say!("busy: {} of {} cycles a second", u64::from(CORE_HZ) - slept / second, CORE_HZ);
                 slept = 0;
             }
             let most = memory::used();
@@ -223,6 +250,9 @@ fn serve(device: &mut Board, now: Monotonic) -> bool {
         }
         while let Some(event) = device.poll_event() {
             console::show(&event);
+            if matches!(event, Event::Restart) {
+                start_again(device, now);
+            }
         }
         match device.poll_link(now) {
             LinkWish::Nothing => return dialled,
@@ -236,9 +266,20 @@ fn serve(device: &mut Board, now: Monotonic) -> bool {
     }
 }
 
-/// Without the place, which would cost 14 KB of flash for file names and line numbers.
+/// Back to the loader.
+fn start_again(device: &mut Board, now: Monotonic) -> ! {
+    device.shut_down(now);
+    while let Some(bytes) = device.poll_transmit() {
+        Uart::LINK.send(&bytes);
+    }
+    uart::restart()
+}
+
+/// Without the place, which would cost 14 KB of flash for file names and line numbers. A second later, so that a fault that
+/// comes again at once leaves time to read and does not wear the EEPROM out.
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     say!("\r\nstarting again: {}", info.message());
-    SCB::sys_reset()
+    cortex_m::asm::delay(CORE_HZ);
+    uart::restart()
 }

@@ -27,6 +27,9 @@ impl Register {
 pub(crate) struct Block(usize);
 
 impl Block {
+    pub(crate) const GPIO_A: Self = Self(0x4000_4000);
+    pub(crate) const GPIO_D: Self = Self(0x4000_7000);
+    pub(crate) const SSI0: Self = Self(0x4000_8000);
     pub(crate) const UART0: Self = Self(0x4000_c000);
     pub(crate) const UART1: Self = Self(0x4000_d000);
     pub(crate) const I2C0: Self = Self(0x4002_0000);

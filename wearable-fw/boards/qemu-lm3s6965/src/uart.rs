@@ -7,6 +7,7 @@
 
 use core::{cell::RefCell, fmt};
 
+use cortex_m::peripheral::SCB;
 use critical_section::Mutex;
 use heapless::Deque;
 use lm3s6965::interrupt;
@@ -17,6 +18,9 @@ use crate::{
 };
 
 const BAUD: u32 = 115_200;
+/// Bytes that a line keeps until they are asked for.
+const FIFO: usize = 16;
+const BUSY: u32 = 1 << 3;
 const RECEIVE_EMPTY: u32 = 1 << 4;
 const TRANSMIT_FULL: u32 = 1 << 5;
 const RECEIVE_INTERRUPTS: u32 = 1 << 6 | 1 << 4;
@@ -73,6 +77,14 @@ impl fmt::Write for Uart {
     }
 }
 
+/// Starts the chip again when both lines have sent what they were given.
+pub(crate) fn restart() -> ! {
+    for line in [Uart::LINK, Uart::CONSOLE] {
+        while line.flags().read() & BUSY != 0 {}
+    }
+    SCB::sys_reset()
+}
+
 /// Lets the link's interrupt bring bytes; also after [`received`] made room.
 pub(crate) fn listen() {
     Uart::LINK.interrupt_mask().write(RECEIVE_INTERRUPTS);
@@ -97,6 +109,9 @@ pub(crate) fn received(buffer: &mut [u8]) -> usize {
 /// Forgets what came over the link and was not read: it belongs to a conversation that is over.
 pub(crate) fn forget_received() {
     critical_section::with(|cs| RECEIVED.borrow_ref_mut(cs).clear());
+    for _ in 0..FIFO {
+        Uart::LINK.receive();
+    }
     listen();
 }
 
