@@ -15,6 +15,7 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001-first.sql")),
     M::up(include_str!("migrations/0002-wearables.sql")),
     M::up(include_str!("migrations/0003-suite.sql")),
+    M::up(include_str!("migrations/0004-bindings.sql")),
 ];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 

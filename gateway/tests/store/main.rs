@@ -8,6 +8,7 @@ mod audit;
 #[cfg(target_os = "linux")]
 mod durability;
 mod group_commit;
+mod migration;
 mod pairing;
 mod support;
 mod vitals;
