@@ -73,7 +73,7 @@ impl View<'_> {
 }
 
 impl Ledger<'_> {
-    /// Opens an offer. Those that have expired are closed on the way, with the enrolments that hang on them.
+    /// Opens an offer. Those that have expired are closed on the way.
     ///
     /// # Errors
     /// [`StoreError::AlreadyPaired`] if the patient has an active client that the offer does not replace;
@@ -82,12 +82,7 @@ impl Ledger<'_> {
         if offer.kind == ClientKind::Patient && !offer.replaces {
             self.refuse_if_paired(&offer.patient)?;
         }
-        self.execute(
-            "UPDATE offers SET outcome = 'expired', closed_at = expires, password = NULL, ssid = NULL, passphrase = NULL
-             WHERE outcome IS NULL AND expires <= ?1",
-            [Millis(offer.created)],
-        )?;
-        self.drop_orphaned_bindings()?;
+        self.close_expired_offers(offer.created)?;
         let sql = "SELECT 1 FROM offers WHERE doctor = ?1 AND selector = ?2 AND outcome IS NULL";
         if self.exists(sql, params![Text(self.doctor), Text(offer.code.selector)])? {
             return Err(StoreError::SelectorTaken);
@@ -111,6 +106,19 @@ impl Ledger<'_> {
             ],
         )?;
         Ok(())
+    }
+
+    /// Closes the offers that have expired: their passwords and networks are forgotten, with the enrolments that hang on them.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn close_expired_offers(&self, now: UnixMillis) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE offers SET outcome = 'expired', closed_at = expires, password = NULL, ssid = NULL, passphrase = NULL
+             WHERE outcome IS NULL AND expires <= ?1",
+            [Millis(now)],
+        )?;
+        self.drop_orphaned_bindings()
     }
 
     /// Takes one guess off the open offer `selector` and gives the offer, with the guesses that then remain. `None`
@@ -164,7 +172,7 @@ impl Ledger<'_> {
     fn drop_orphaned_bindings(&self) -> Result<(), StoreError> {
         self.execute(
             "DELETE FROM bindings WHERE state = 'pending'
-                 AND offer IN (SELECT offer FROM offers WHERE outcome IS NOT NULL)",
+                 AND (SELECT outcome FROM offers WHERE offers.offer = bindings.offer) IS NOT NULL",
             [],
         )?;
         Ok(())

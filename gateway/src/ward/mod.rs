@@ -183,12 +183,13 @@ impl Ward {
     /// Keeps grace periods, resends and rekeys going until dropped; never returns.
     pub async fn run(&self) {
         let mut tick = tokio::time::interval(TICK);
-        let mut floods = tokio::time::interval(Duration::from_secs(60));
+        let mut minute = tokio::time::interval(Duration::from_secs(60));
         let mut health = self.store.health();
         loop {
             tokio::select! {
                 _ = tick.tick() => self.tick(),
-                _ = floods.tick() => self.audit_flood().await,
+                // The first at once.
+                _ = minute.tick() => self.each_minute().await,
                 Ok(()) = health.changed() => {
                     let health = *health.borrow_and_update();
                     tracing::warn!(?health, "storage");
@@ -198,6 +199,15 @@ impl Ward {
                     }
                 }
             }
+        }
+    }
+
+    async fn each_minute(&self) {
+        self.audit_flood().await;
+        let now = self.now().wall;
+        let closed = self.store.write(move |ledger| ledger.close_expired_offers(now)).await;
+        if let Err(error) = closed {
+            tracing::warn!(%error, "expired offers could not be closed");
         }
     }
 

@@ -7,6 +7,7 @@ use protocol::{
     firmware::{FirmwareStatus, UpdateState},
     frame::FrameReader,
     handshake::{Channel, Terms, initiator::AwaitReply, responder::Login},
+    pairing::network::NetworkCredentials,
     time::ClockFlag,
 };
 
@@ -22,21 +23,25 @@ pub(crate) fn ward(folder: &Path) -> Arc<Ward> {
     Ward::new(Arc::new(identity.keys), store, Clock::start())
 }
 
+fn offer(code: &str) -> Offer {
+    Offer {
+        code: code.parse().unwrap(),
+        kind: ClientKind::Wearable,
+        patient: "P001".parse().unwrap(),
+        replaces: false,
+        created: UnixMillis(0),
+        expires: UnixMillis(0),
+        tries_left: 3,
+        network: None,
+    }
+}
+
 /// Pairs the device with a new key, as far as its first login.
 pub(crate) async fn pair(ward: &Ward, code: &str) -> ClientIdentity {
     let login = LoginKey::generate(ClientKind::Wearable, &mut system_rng()).unwrap();
     let pinned = PinnedClient { id: DEVICE, login: login.verifying_key(), receipts: None };
     let now = ward.now().wall;
-    let offer = Offer {
-        code: code.parse().unwrap(),
-        kind: ClientKind::Wearable,
-        patient: "P001".parse().unwrap(),
-        replaces: false,
-        created: now,
-        expires: now + Duration::from_secs(600),
-        tries_left: 3,
-        network: None,
-    };
+    let offer = Offer { created: now, expires: now + Duration::from_secs(600), ..offer(code) };
     let pending = ward.store.write(move |ledger| {
         ledger.create_offer(&offer)?;
         ledger.enrol_pending(&pinned, None, offer.code.selector, now)
@@ -145,4 +150,25 @@ async fn a_wearable_that_says_nothing_after_its_login_is_told_to_be_overdue() {
         ward.find_overdue(ward.now().mono + Duration::from_secs(13));
     }
     assert_eq!(told(&mut events, overdue), 1, "once");
+}
+
+#[tokio::test]
+async fn the_code_and_network_of_an_offer_are_forgotten_when_it_has_expired() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let network = NetworkCredentials::new("Ward 7".into(), "correct horse".to_owned().into()).unwrap();
+    let (created, expires) = (UnixMillis(1), UnixMillis(2));
+    let old = Offer { created, expires, network: Some(network), ..offer("ABC-DEF-GH2") };
+    ward.store.write(move |ledger| ledger.create_offer(&old)).await.unwrap();
+    let open = async || ward.store.read(move |view| view.open_offers(created)).await.unwrap().len();
+    assert_eq!(open().await, 1);
+    let forgotten = async {
+        while open().await > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = ward.run() => {}
+        done = tokio::time::timeout(Duration::from_secs(30), forgotten) => done.unwrap(),
+    }
 }
