@@ -32,6 +32,7 @@ use crypto::{Secret, identity::VerifyingKey, purpose};
 use host::{Clock, entropy::system_rng};
 use protocol::{
     alert::UnverifiedReceipt,
+    cadence::Settings,
     credential::{GatewayIdentity, Suite},
     error::Fault,
     handshake::{
@@ -62,7 +63,7 @@ pub(crate) use self::{
     roster::{End, Outbound},
 };
 use crate::store::{
-    Store, StoreError, StoreHealth,
+    Ledger, Store, StoreError, StoreHealth,
     audit::AuditEvent,
     clients::{EnrolledClient, Standing},
     offers::Offer,
@@ -81,6 +82,8 @@ pub struct Ward {
     store: Store,
     clock: Clock,
     events: broadcast::Sender<WardEvent>,
+    /// Held from keeping a wearable's settings until they are on their way: what is kept last is told last.
+    setting: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -150,6 +153,7 @@ impl Ward {
             store,
             clock,
             events: broadcast::channel(EVENTS).0,
+            setting: tokio::sync::Mutex::default(),
             state: Mutex::new(state),
         })
     }
@@ -399,6 +403,7 @@ impl Ward {
             if first_login {
                 ledger.confirm_enrolment(&id, key, now)?;
                 ledger.audit(AuditEvent::Paired, &id.to_string(), &source, &format!("key {key}"), now)?;
+                begin_with_defaults(ledger, &id, now)?;
             }
             // It may have been replaced or revoked while its proof was being checked.
             let enrolled = ledger.client(&id)?.filter(|client| client.key_id == key);
@@ -582,6 +587,18 @@ impl Ward {
             self.audit(AuditEvent::Refused, "", "", &format!("{untold} more refusals in a flood")).await;
         }
     }
+}
+
+/// What a wearable was set to for one patient is not carried over to the next: a new pairing begins with the default, and the
+/// device, which may have kept the old intervals, is told so after each login.
+fn begin_with_defaults(ledger: &Ledger<'_>, client: &ClientId, now: UnixMillis) -> Result<(), StoreError> {
+    let ClientId::Wearable(device) = client else { return Ok(()) };
+    if ledger.settings(*device)?.is_none_or(|settings| settings == Settings::LIVE) {
+        return Ok(());
+    }
+    ledger.set(*device, Settings::LIVE)?;
+    let said = format!("{} again, after a new pairing", Settings::LIVE);
+    ledger.audit(AuditEvent::Controlled, &device.to_string(), "", &said, now)
 }
 
 /// What a peer's conversation makes of a failure of the store.

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use protocol::{
+    cadence::Interval,
     credential::{ClientIdentity, ClientKind, LoginKey, PinnedClient},
     firmware::{FirmwareStatus, UpdateState},
     frame::FrameReader,
     handshake::{Channel, Terms, initiator::AwaitReply, responder::Login},
+    message::Instruction,
     pairing::network::NetworkCredentials,
     time::ClockFlag,
 };
@@ -139,9 +141,7 @@ async fn a_flood_of_updates_is_told_once_a_second_with_the_last_in_any_case() {
 async fn a_wearable_that_says_nothing_after_its_login_is_told_to_be_overdue() {
     let folder = tempfile::tempdir().unwrap();
     let ward = ward(folder.path());
-    let client = pair(&ward, "ABC-DEF-GH2").await;
-    let established = proved(&ward, client).await;
-    let (_admitted, _) = ward.admit(established, "here", false).await.unwrap();
+    let _device = admitted(&ward, "ABC-DEF-GH2").await;
     let mut events = ward.subscribe();
     let overdue = |event: &WardEvent| matches!(event, WardEvent::Overdue { .. });
     ward.find_overdue(ward.now().mono);
@@ -171,4 +171,62 @@ async fn the_code_and_network_of_an_offer_are_forgotten_when_it_has_expired() {
         () = ward.run() => {}
         done = tokio::time::timeout(Duration::from_secs(30), forgotten) => done.unwrap(),
     }
+}
+
+/// A wearable in session.
+async fn admitted(ward: &Ward, code: &str) -> Admitted {
+    let client = pair(ward, code).await;
+    let established = proved(ward, client).await;
+    ward.admit(established, "here", false).await.unwrap().0
+}
+
+/// Every so many seconds a sample and an upload.
+fn every(seconds: u32) -> Settings {
+    let interval = Interval::try_from(seconds * 1_000).unwrap();
+    Settings::new(interval, interval).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_settings_that_two_people_make_at_once_the_device_is_told_last_what_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let mut device = admitted(&ward, "ABC-DEF-GH2").await;
+    let ClientId::Wearable(id) = DEVICE else { unreachable!() };
+    for _ in 0..50 {
+        let people: Vec<_> = (30..40)
+            .map(|seconds| {
+                let ward = Arc::clone(&ward);
+                tokio::spawn(async move { ward.set(&DEVICE.to_string(), every(seconds), "a test").await })
+            })
+            .collect();
+        for person in people {
+            assert!(person.await.unwrap().unwrap().told);
+        }
+        let mut told = None;
+        while let Ok(Outbound::Instruction(Instruction::Settings(settings))) = device.queue.try_recv() {
+            told = Some(settings);
+        }
+        let kept = ward.store.read(move |view| view.settings(id)).await.unwrap();
+        assert_eq!(told, kept);
+    }
+}
+
+#[tokio::test]
+async fn a_wearable_that_is_paired_anew_begins_with_the_default_intervals() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let ClientId::Wearable(id) = DEVICE else { unreachable!() };
+    let _first = admitted(&ward, "ABC-DEF-GH2").await;
+    assert_eq!(ward.standing_instruction(id).await, Ok(None));
+    ward.set(&DEVICE.to_string(), every(300), "a test").await.unwrap();
+    let _next = admitted(&ward, "BCD-EFG-HJ3").await;
+    let standing = ward.standing_instruction(id).await;
+    assert_eq!(
+        standing,
+        Ok(Some(Instruction::Settings(Settings::LIVE))),
+        "the device may have kept the others"
+    );
+    let audit = ward.store.read(|view| view.audit_entries(9)).await.unwrap();
+    let said = "a sample every 1 s, an upload every 1 s again, after a new pairing";
+    assert!(audit.iter().any(|row| row.detail == said && row.subject == DEVICE.to_string()), "{audit:?}");
 }

@@ -142,6 +142,7 @@ impl Ward {
     pub async fn set(&self, name: &str, settings: Settings, by: &str) -> Result<SettingsView, WearableError> {
         let device = self.wearable(name).await?;
         let (now, by) = (self.now().wall, by.to_owned());
+        let _in_order = self.setting.lock().await;
         let kept = self.store.write(move |ledger| {
             ledger.set(device, settings)?;
             ledger.audit(AuditEvent::Controlled, &device.to_string(), &by, &settings.to_string(), now)
