@@ -92,7 +92,7 @@ pub struct FirmwareChunk {
     pub image: u32,
     /// Place of the first byte.
     pub offset: u32,
-    /// The bytes; fewer than requested at the image's end, none if there is no such image any more.
+    /// The bytes; fewer than requested at the image's end, none if there is no such image for this device (any more).
     pub bytes: Vec<u8>,
 }
 

@@ -14,6 +14,7 @@ use protocol::{
     credential::{ClientKind, LoginVerifyingKey, Suite},
     endpoint::gateway::{Event, GatewayEndpoint, Next, Work},
     error::Fault,
+    firmware::FirmwareRequest,
     handshake::{Channel, Established},
     id::ClientId,
     message::{FromGateway, Instruction},
@@ -250,12 +251,7 @@ impl Connection {
                     self.take_waveform(&waveform).await;
                     Ok(())
                 }
-                Event::FirmwareRequest(request) => match self.context.ward.firmware_piece(request).await {
-                    Ok(piece) => {
-                        self.endpoint.say(&FromGateway::Instruction(&piece), self.context.ward.now())
-                    }
-                    Err(fault) => Err(fault),
-                },
+                Event::FirmwareRequest(request) => self.give_piece(request).await,
                 Event::FirmwareStatus(status) => {
                     if let Some(ClientId::Wearable(device)) = self.admitted_client() {
                         self.context.ward.take_firmware_status(device, status);
@@ -293,6 +289,12 @@ impl Connection {
             Some(offer) => self.instruct(&Instruction::Offer(offer)),
             None => Ok(()),
         }
+    }
+
+    async fn give_piece(&mut self, request: FirmwareRequest) -> Result<(), Fault> {
+        let Some(ClientId::Wearable(device)) = self.admitted_client() else { return Ok(()) };
+        let piece = self.context.ward.firmware_piece(device, request).await?;
+        self.instruct(&piece)
     }
 
     /// What nobody asked for is dropped, and told of once in a session.

@@ -2,7 +2,7 @@
 
 use protocol::{
     cadence::Settings,
-    firmware::FirmwareOffer,
+    firmware::{FirmwareOffer, FirmwareRequest},
     id::{DeviceId, HardwareId},
     image::Header,
     time::UnixMillis,
@@ -84,14 +84,21 @@ impl View<'_> {
         )
     }
 
-    /// A piece of an image; fewer bytes at its end, none if there is no such image.
+    /// A piece of an image; fewer bytes at its end, none if there is no such image for this hardware above this version.
     ///
     /// # Errors
     /// [`StoreError::Damaged`].
-    pub fn firmware_piece(&self, image: u32, offset: u32, length: u16) -> Result<Vec<u8>, StoreError> {
+    pub fn firmware_piece(
+        &self,
+        hardware: &HardwareId,
+        version: u32,
+        piece: FirmwareRequest,
+    ) -> Result<Vec<u8>, StoreError> {
+        let FirmwareRequest { image, offset, length } = piece;
         let piece = self.first(
-            "SELECT substr(body, ?3, ?4) AS piece FROM firmware WHERE doctor = ?1 AND image = ?2",
-            params![Text(self.doctor), image, i64::from(offset) + 1, length],
+            "SELECT substr(body, ?5, ?6) AS piece FROM firmware
+             WHERE doctor = ?1 AND image = ?2 AND hardware = ?3 AND version > ?4",
+            params![Text(self.doctor), image, Text(hardware), version, i64::from(offset) + 1, length],
             |row| row.get("piece"),
         );
         Ok(piece?.unwrap_or_default())

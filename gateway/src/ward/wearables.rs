@@ -102,15 +102,24 @@ impl Ward {
         }
     }
 
-    /// A piece of an image.
+    /// A piece of an image that may be offered to the wearable; an empty one of any other.
     ///
     /// # Errors
     /// [`Fault::LocalStorage`].
-    pub(crate) async fn firmware_piece(&self, request: FirmwareRequest) -> Result<Instruction, Fault> {
-        let FirmwareRequest { image, offset, length } = request;
-        let bytes = self.store.read(move |view| view.firmware_piece(image, offset, length)).await;
-        let bytes = bytes.map_err(|error| local(&error))?;
-        Ok(Instruction::Chunk(FirmwareChunk { image, offset, bytes }))
+    pub(crate) async fn firmware_piece(
+        &self,
+        device: DeviceId,
+        request: FirmwareRequest,
+    ) -> Result<Instruction, Fault> {
+        let runs = self.state().devices.get(&device).and_then(Device::firmware).cloned();
+        let bytes = match runs {
+            Some(runs) => {
+                self.store.read(move |view| view.firmware_piece(&runs.hardware, runs.version, request)).await
+            }
+            None => Ok(Vec::new()),
+        };
+        let FirmwareRequest { image, offset, .. } = request;
+        Ok(Instruction::Chunk(FirmwareChunk { image, offset, bytes: bytes.map_err(|error| local(&error))? }))
     }
 
     /// Samples of a signal, for whoever watches. They are not stored.

@@ -5,6 +5,7 @@ use gateway::store::{StoreError, offers::Offer};
 use protocol::{
     cadence::{Interval, Settings},
     credential::ClientKind,
+    firmware::FirmwareRequest,
     id::HardwareId,
     image::Header,
     pairing::network::NetworkCredentials,
@@ -46,9 +47,14 @@ async fn a_device_is_offered_the_newest_image_of_its_hardware_above_what_it_runs
         offer.map(|offer| (offer.image, Header::parse(&offer.header).unwrap().version(), offer.length))
     };
     assert_eq!((offered(1).await, offered(4).await), (Some((2, 4, 3_000)), None));
-    let piece = async |image, offset| {
-        store.read(move |view| view.firmware_piece(image, offset, 1_024)).await.unwrap()
+    let piece_for = async |hardware: &HardwareId, version, image, offset| {
+        let (hardware, request) = (hardware.clone(), FirmwareRequest { image, offset, length: 1_024 });
+        store.read(move |view| view.firmware_piece(&hardware, version, request)).await.unwrap()
     };
+    let piece = async |image, offset| piece_for(&board, 1, image, offset).await;
+    assert_eq!(piece_for(&board, 3, 2, 0).await.len(), 1_024);
+    assert_eq!(piece_for(&board, 4, 2, 0).await, [0; 0], "it runs that already");
+    assert_eq!(piece_for(&"other".parse().unwrap(), 1, 2, 0).await, [0; 0], "it is other hardware");
     assert_eq!((piece(2, 0).await, piece(2, 2_990).await), (vec![4; 1_024], vec![4; 10]));
     assert_eq!((piece(2, 3_000).await.len(), piece(77, 0).await.len()), (0, 0));
 

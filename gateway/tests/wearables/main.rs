@@ -201,6 +201,32 @@ async fn firmware_is_offered_to_whom_it_fits_and_handed_over_on_request() {
 }
 
 #[tokio::test]
+async fn an_image_is_handed_only_to_a_device_that_it_may_be_offered_to() {
+    let clinic = Clinic::open().await;
+    let mut device = clinic.pair("W001", &[]).await;
+    let file = clinic.image(&[7; 99], BOARD, 2);
+    let image =
+        u32::try_from(clinic.json(&["firmware", "publish", &file]).await["image"].as_u64().unwrap()).unwrap();
+    let mut fetch = async |told: Option<DeviceStatus>, offered: bool| {
+        if let Some(told) = told {
+            device.say(&FromClient::Status(&told));
+        }
+        if offered {
+            assert!(matches!(device.instruction().await, Instruction::Offer(_)));
+        }
+        device.say(&FromClient::FirmwareRequest(FirmwareRequest { image, offset: 0, length: 99 }));
+        let Instruction::Chunk(chunk) = device.instruction().await else { panic!("no answer") };
+        chunk.bytes.len()
+    };
+    let mut other = status(1);
+    other.firmware.hardware = "other".parse().unwrap();
+    assert_eq!(fetch(None, false).await, 0, "nobody knows what it runs");
+    assert_eq!(fetch(Some(other), false).await, 0, "it is for other hardware");
+    assert_eq!(fetch(Some(status(2)), false).await, 0, "it runs that already");
+    assert_eq!(fetch(Some(status(1)), true).await, 99);
+}
+
+#[tokio::test]
 async fn no_image_is_published_that_is_none_or_that_the_key_did_not_sign() {
     let clinic = Clinic::open().await;
     let good = clinic.image(&[1, 2, 3], BOARD, 7);
