@@ -284,6 +284,7 @@ impl Teller {
             WardEvent::Session { .. }
             | WardEvent::Pairing { .. }
             | WardEvent::Disconnected { .. }
+            | WardEvent::LateSamples { .. }
             | WardEvent::Overdue { .. }
             | WardEvent::Firmware { .. }
             | WardEvent::Waveform { .. } => return,

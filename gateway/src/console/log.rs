@@ -70,6 +70,10 @@ pub(super) fn entry(event: &WardEvent, now: Now) -> Option<Entry> {
             );
             (Tone::Severe, said)
         }
+        WardEvent::LateSamples { patient, device, count } => {
+            let said = format!("{count} late samples of {device} are stored for {patient}, who wore it then");
+            (Tone::Warning, said)
+        }
         WardEvent::Conflict { patient, device, count } => {
             let said = format!("{patient}: {count} samples of {device} NOT stored, their numbers are taken");
             (Tone::Severe, said)
@@ -113,6 +117,7 @@ pub(super) fn entry(event: &WardEvent, now: Now) -> Option<Entry> {
         WardEvent::Gap { device, .. }
         | WardEvent::Conflict { device, .. }
         | WardEvent::NobodysSamples { device, .. }
+        | WardEvent::LateSamples { device, .. }
         | WardEvent::Overdue { device }
         | WardEvent::Firmware { device, .. } => Some(device.clone()),
         _ => None,

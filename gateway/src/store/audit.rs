@@ -37,6 +37,10 @@ pub enum AuditEvent {
     Controlled,
     /// The storage failed or works again.
     Storage,
+    /// Samples came that were not stored, or were stored for an earlier wearer.
+    Samples,
+    /// A wearable told how an update ended.
+    Updated,
 }
 
 impl fmt::Display for AuditEvent {
@@ -52,6 +56,8 @@ impl fmt::Display for AuditEvent {
             Self::Alerted => "alerted",
             Self::Controlled => "controlled",
             Self::Storage => "storage",
+            Self::Samples => "samples",
+            Self::Updated => "updated",
         })
     }
 }
@@ -176,6 +182,25 @@ impl Ledger<'_> {
             ],
         )?;
         Ok(())
+    }
+
+    /// Adds a row unless the last one of this kind and subject says the same.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn audit_change(
+        &self,
+        event: AuditEvent,
+        subject: &str,
+        detail: &str,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let last = self.first(
+            "SELECT detail FROM audit WHERE doctor = ?1 AND event = ?2 AND subject = ?3 ORDER BY n DESC LIMIT 1",
+            params![Text(self.doctor), Text(event), subject],
+            |row| row.get::<_, String>("detail"),
+        )?;
+        if last.as_deref() == Some(detail) { Ok(()) } else { self.audit(event, subject, "", detail, now) }
     }
 }
 

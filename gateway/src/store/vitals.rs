@@ -1,6 +1,8 @@
 //! Vitals as they were received: samples, each once, under a cursor that readers of the outbox follow; the highest
 //! number of each device; gaps; and the chain of its batches. What a value means is the ward's business.
 
+use std::collections::BTreeMap;
+
 use protocol::{
     id::{BootId, DeviceId, PatientId, Seq},
     time::UnixMillis,
@@ -23,8 +25,8 @@ pub struct Appended {
     pub patient: PatientId,
     /// The samples of that patient that are new, in order.
     pub stored: Vec<Sample>,
-    /// New samples of an earlier wearer, stored as that patient's.
-    pub earlier: usize,
+    /// How many new samples were stored for each patient who wore the device earlier.
+    pub earlier: BTreeMap<PatientId, usize>,
     /// Samples without a time from a device that more than one patient has worn: nobody can say whose they are. They were
     /// **not** stored.
     pub nobodys: usize,
@@ -35,6 +37,8 @@ pub struct Appended {
     pub conflicts: usize,
     /// Numbers that were skipped, each first and last.
     pub gaps: Vec<(Seq, Seq)>,
+    /// Whether these very samples had not come before in one batch.
+    pub is_new: bool,
     /// Whether the batch follows one that is stored. If not, a batch was lost or altered on its way.
     pub chain_ok: bool,
 }
@@ -110,16 +114,17 @@ impl Ledger<'_> {
         let patient = self.wearer(device)?.ok_or(StoreError::UnknownClient)?;
         let wearers = self.wearers(device)?;
         let mut newest = self.high_water(device)?;
-        let (row, chain_ok) = self.append_batch(device, batch, received)?;
+        let (row, chain_ok, is_new) = self.append_batch(device, batch, received)?;
         let mut appended = Appended {
             acknowledged: Seq(0),
             patient,
             stored: Vec::new(),
-            earlier: 0,
+            earlier: BTreeMap::new(),
             nobodys: 0,
             duplicates: 0,
             conflicts: 0,
             gaps: Vec::new(),
+            is_new,
             chain_ok,
         };
         for sample in &batch.samples {
@@ -135,7 +140,7 @@ impl Ledger<'_> {
                     appended.conflicts += usize::from(!self.holds(device, sample)?);
                 }
                 Some(patient) if *patient == appended.patient => appended.stored.push(sample.clone()),
-                Some(_) => appended.earlier += 1,
+                Some(patient) => *appended.earlier.entry(patient.clone()).or_default() += 1,
             }
             if let Some(Seq(last)) = newest.filter(|Seq(last)| sample.seq.0 > last.saturating_add(1)) {
                 appended.gaps.push((Seq(last + 1), Seq(sample.seq.0 - 1)));
@@ -185,19 +190,19 @@ impl Ledger<'_> {
         )
     }
 
-    /// The row of this batch, which may be there already, and whether it follows a stored one. A batch that was
+    /// The row of this batch, whether it follows a stored one, and whether it was not there before. A batch that was
     /// sent again, whole or with samples added, names the same predecessor as the stored one.
     fn append_batch(
         &self,
         device: DeviceId,
         batch: &VitalsBatch,
         received: UnixMillis,
-    ) -> Result<(i64, bool), StoreError> {
+    ) -> Result<(i64, bool, bool), StoreError> {
         let hash = batch.hash();
         let known = self.first(
             "SELECT batch, chain_ok FROM batches WHERE doctor = ?1 AND device = ?2 AND hash = ?3",
             params![Text(self.doctor), Text(device), hash],
-            |row| Ok((row.get("batch")?, row.get("chain_ok")?)),
+            |row| Ok((row.get("batch")?, row.get("chain_ok")?, false)),
         )?;
         if let Some(known) = known {
             return Ok(known);
@@ -214,7 +219,7 @@ impl Ledger<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![Text(self.doctor), Text(device), batch.previous, hash, chain_ok, Millis(received)],
         )?;
-        Ok((row, chain_ok))
+        Ok((row, chain_ok, true))
     }
 
     /// Stores a sample; `false` if its number is taken.

@@ -96,6 +96,15 @@ pub enum WardEvent {
         /// How many.
         count: usize,
     },
+    /// Samples came late and were stored for the patient who wore the device when they were taken.
+    LateSamples {
+        /// Whose they are.
+        patient: String,
+        /// Device UUID.
+        device: String,
+        /// How many.
+        count: usize,
+    },
     /// A device used numbers again for other measurements: its counter was reset. These samples are **not** stored.
     Conflict {
         /// Whose.

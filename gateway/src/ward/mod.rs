@@ -3,7 +3,7 @@
 //! SQL and no screen.
 //!
 //! - a client comes: `Ward::admit`, and on the way `Ward::enrolled`, `Ward::spend_guess`, `Ward::enrol`
-//! - vitals come: `Ward::take_vitals`
+//! - vitals come: `Ward::take_vitals`, in `vitals`
 //! - an alert goes out and its receipts come back: [`alerts`]
 //! - people: pairing, revoking, lists: [`people`]
 //! - what wearables tell of themselves and are told: [`wearables`]
@@ -19,6 +19,7 @@ mod refusals;
 mod roster;
 mod update;
 pub mod view;
+mod vitals;
 mod waveforms;
 pub mod wearables;
 
@@ -39,12 +40,11 @@ use protocol::{
         Established,
         resume::{ResumeRecord, TOKEN_LIFETIME, token_hash},
     },
-    id::{ClientId, DeviceId, KeyId, PatientId, Seq, SessionId},
+    id::{ClientId, DeviceId, KeyId, PatientId, SessionId},
     message::Farewell,
     pairing::{code::Selector, responder::Enrolment},
     session::Session,
     time::{Monotonic, Now, UnixMillis},
-    vitals::VitalsBatch,
 };
 use rand_core::Rng;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -52,7 +52,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use self::{
     delivery::Deliveries,
     device::Device,
-    event::{SampleView, WardEvent},
+    event::WardEvent,
     live::Live,
     refusals::Refusals,
     roster::{QUEUE, Roster, SessionHandle},
@@ -191,7 +191,7 @@ impl Ward {
         let mut health = self.store.health();
         loop {
             tokio::select! {
-                _ = tick.tick() => self.tick(),
+                _ = tick.tick() => self.tick().await,
                 // The first at once.
                 _ = minute.tick() => self.each_minute().await,
                 Ok(()) = health.changed() => {
@@ -215,15 +215,16 @@ impl Ward {
         }
     }
 
-    fn tick(&self) {
+    async fn tick(&self) {
         let now = self.now();
-        let mut state = self.state();
-        let State { roster, deliveries, .. } = &mut *state;
-        roster.tick(now.mono, &mut system_rng());
-        deliveries.send_due(now.mono, now.wall, |patient, alert| roster.direct_if_room(patient, alert));
-        drop(state);
+        {
+            let mut state = self.state();
+            let State { roster, deliveries, .. } = &mut *state;
+            roster.tick(now.mono, &mut system_rng());
+            deliveries.send_due(now.mono, now.wall, |patient, alert| roster.direct_if_room(patient, alert));
+        }
         self.find_overdue(now.mono);
-        self.tell_updates(now.mono);
+        self.tell_updates(now.mono).await;
     }
 
     /// The binding with which a client of this id and key may log in: the active one, or the one that waits for its
@@ -470,51 +471,6 @@ impl Ward {
             tracing::warn!(%error, "the end of a session could not be noted");
         }
         self.state().conversations -= 1;
-    }
-
-    /// Stores samples; when this returns they are on the disk and may be acknowledged up to the number returned.
-    ///
-    /// # Errors
-    /// [`Fault::LocalStorage`]: then nothing may be acknowledged, and the device keeps them.
-    pub(crate) async fn take_vitals(&self, device: DeviceId, batch: VitalsBatch) -> Result<Seq, Fault> {
-        let now = self.now();
-        let appended = self.store.write(move |ledger| ledger.append_vitals(device, &batch, now.wall)).await;
-        let appended = appended.map_err(|error| local(&error))?;
-        if appended.conflicts > 0 {
-            tracing::error!(%device, conflicts = appended.conflicts, "device used a sample number twice");
-            let (patient, device) = (appended.patient.to_string(), device.to_string());
-            self.publish(WardEvent::Conflict { patient, device, count: appended.conflicts });
-        }
-        if appended.earlier > 0 {
-            tracing::warn!(%device, samples = appended.earlier, "late samples were stored for an earlier wearer");
-        }
-        if appended.nobodys > 0 {
-            tracing::error!(%device, samples = appended.nobodys, "samples without a time, and more than one wearer");
-            let (patient, device) = (appended.patient.to_string(), device.to_string());
-            self.publish(WardEvent::NobodysSamples { patient, device, count: appended.nobodys });
-        }
-        for (Seq(first), Seq(last)) in appended.gaps {
-            let (patient, device) = (appended.patient.to_string(), device.to_string());
-            self.publish(WardEvent::Gap { patient, device, first, last });
-        }
-        if let Some(newest) = appended.stored.last() {
-            let sample = SampleView::new(&device.to_string(), now.wall, newest);
-            {
-                let mut state = self.state();
-                state.samples_stored += u64::try_from(appended.stored.len()).unwrap_or(u64::MAX);
-                let sender = state.device(device, now.mono);
-                sender.upload(now.mono);
-                let cadence = sender.cadence();
-                state.live.update(appended.patient.clone(), sample.clone(), newest.taken.wall, cadence, now);
-            }
-            self.publish(WardEvent::Vitals {
-                patient: appended.patient.to_string(),
-                device: device.to_string(),
-                sample,
-                count: appended.stored.len(),
-            });
-        }
-        Ok(appended.acknowledged)
     }
 
     /// Stores a receipt if it is the patient's.

@@ -120,7 +120,10 @@ impl Ward {
                     return Err(StoreError::UnknownClient);
                 }
                 ledger.create_offer(&kept)?;
-                let detail = format!("{} for 10 min", kept.kind);
+                let network = kept.network.as_ref().map_or_else(String::new, |network| {
+                    format!(", with the passphrase of the network {}", network.ssid())
+                });
+                let detail = format!("{} for 10 min{network}", kept.kind);
                 ledger.audit(AuditEvent::Offered, kept.patient.as_str(), &by, &detail, now)
             });
             match created.await {
@@ -162,8 +165,11 @@ impl Ward {
     pub async fn cancel_offer(&self, selector: Selector, by: &str) -> Result<bool, PeopleError> {
         let (now, by) = (self.now().wall, by.to_owned());
         let cancelled = self.store.write(move |ledger| {
-            ledger.audit(AuditEvent::Controlled, &selector.to_string(), &by, "offer called off", now)?;
-            ledger.cancel_offer(selector, now)
+            let was_open = ledger.cancel_offer(selector, now)?;
+            if was_open {
+                ledger.audit(AuditEvent::Controlled, &selector.to_string(), &by, "offer called off", now)?;
+            }
+            Ok(was_open)
         });
         Ok(cancelled.await?)
     }

@@ -2,18 +2,26 @@
 
 use std::path::Path;
 
+use crypto::identity::SigningKey;
 use protocol::{
     cadence::Interval,
     credential::{ClientIdentity, ClientKind, LoginKey, PinnedClient},
     firmware::{FirmwareStatus, UpdateState},
     frame::FrameReader,
     handshake::{Channel, Terms, initiator::AwaitReply, responder::Login},
+    id::{BootId, Seq},
+    image::Refusal as Unfit,
     message::Instruction,
     pairing::network::NetworkCredentials,
     time::ClockFlag,
+    vitals::{Sample, SampleTime, VitalsBatch},
+    waveform::Signal,
 };
 
-use super::*;
+use super::{
+    people::{Invitation, OFFER_LIFETIME},
+    *,
+};
 use crate::net::tls::new_identity;
 
 const DEVICE: ClientId = ClientId::Wearable(DeviceId::from_bytes([7; 16]));
@@ -40,10 +48,15 @@ fn offer(code: &str) -> Offer {
 
 /// Pairs the device with a new key, as far as its first login.
 pub(crate) async fn pair(ward: &Ward, code: &str) -> ClientIdentity {
+    pair_for(ward, code, "P001").await
+}
+
+async fn pair_for(ward: &Ward, code: &str, patient: &str) -> ClientIdentity {
     let login = LoginKey::generate(ClientKind::Wearable, &mut system_rng()).unwrap();
     let pinned = PinnedClient { id: DEVICE, login: login.verifying_key(), receipts: None };
     let now = ward.now().wall;
-    let offer = Offer { created: now, expires: now + Duration::from_secs(600), ..offer(code) };
+    let patient = patient.parse().unwrap();
+    let offer = Offer { patient, created: now, expires: now + OFFER_LIFETIME, ..offer(code) };
     let pending = ward.store.write(move |ledger| {
         ledger.create_offer(&offer)?;
         ledger.enrol_pending(&pinned, None, offer.code.selector, now)
@@ -128,12 +141,12 @@ async fn a_flood_of_updates_is_told_once_a_second_with_the_last_in_any_case() {
     let begin = ward.now().mono;
     for received in 1..=1_000 {
         ward.take_firmware_status(device, update(received));
-        ward.tell_updates(begin);
+        ward.tell_updates(begin).await;
     }
     assert_eq!(told(&mut events, |_| true), 1);
-    ward.tell_updates(begin + Duration::from_secs(1));
+    ward.tell_updates(begin + Duration::from_secs(1)).await;
     assert_eq!(told(&mut events, of(1_000)), 1);
-    ward.tell_updates(begin + Duration::from_secs(9));
+    ward.tell_updates(begin + Duration::from_secs(9)).await;
     assert_eq!(told(&mut events, |_| true), 0);
 }
 
@@ -229,4 +242,123 @@ async fn a_wearable_that_is_paired_anew_begins_with_the_default_intervals() {
     let audit = ward.store.read(|view| view.audit_entries(9)).await.unwrap();
     let said = "a sample every 1 s, an upload every 1 s again, after a new pairing";
     assert!(audit.iter().any(|row| row.detail == said && row.subject == DEVICE.to_string()), "{audit:?}");
+}
+
+/// The details of the audit's rows of a kind, the oldest first.
+async fn audited(ward: &Ward, event: AuditEvent) -> Vec<String> {
+    let rows = ward.store.read(|view| view.audit_entries(99)).await.unwrap();
+    let of = rows.into_iter().rev().filter(|row| row.event == event.to_string());
+    of.map(|row| row.detail).collect()
+}
+
+#[tokio::test]
+async fn how_an_update_ended_is_audited_once_however_often_the_device_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let ClientId::Wearable(device) = DEVICE else { unreachable!() };
+    let mut now = ward.now().mono;
+    let mut tell = async |state, refusal| {
+        let update = FirmwareStatus { state, version: 2, received: 0, length: 9, refusal };
+        ward.take_firmware_status(device, update);
+        now = now + Duration::from_secs(1);
+        ward.tell_updates(now).await;
+    };
+    for _ in 0..3 {
+        tell(UpdateState::RECEIVING, None).await;
+        tell(UpdateState::REFUSED, Some(Unfit::BATTERY)).await;
+    }
+    tell(UpdateState::TRYING, None).await;
+    tell(UpdateState::CONFIRMED, None).await;
+    let refused = format!("firmware 2 refused: the image {}", Unfit::BATTERY);
+    assert_eq!(audited(&ward, AuditEvent::Updated).await, [&refused[..], "firmware 2 confirmed"]);
+}
+
+#[tokio::test]
+async fn samples_that_are_late_or_discarded_are_told_and_audited_once_for_each_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let ClientId::Wearable(device) = DEVICE else { unreachable!() };
+    let _first = admitted(&ward, "ABC-DEF-GH2").await;
+    let handed_on = ward.now().wall;
+    let next = pair_for(&ward, "BCD-EFG-HJ3", "P002").await;
+    ward.admit(proved(&ward, next).await, "here", false).await.unwrap();
+    let sample = |seq, wall, since_boot_ms| Sample {
+        seq: Seq(seq),
+        boot: BootId(1),
+        taken: SampleTime { since_boot_ms, wall },
+        simulated: true,
+        quantities: Vec::new(),
+    };
+    let late = UnixMillis(handed_on.0 - 1);
+    let (gone, taken) = (sample(1, Some(late), 1), sample(2, None, 2));
+    let conflict = sample(1, Some(late), 99);
+    let mut events = ward.subscribe();
+    for _ in 0..2 {
+        for samples in [vec![gone.clone(), taken.clone()], vec![conflict.clone()]] {
+            ward.take_vitals(device, VitalsBatch { previous: [0; 32], samples }).await.unwrap();
+        }
+    }
+    let said = audited(&ward, AuditEvent::Samples).await;
+    assert_eq!(
+        said,
+        [
+            "1 NOT stored: without a time, and several patients have worn the device",
+            "1 late ones stored for P001",
+            "1 NOT stored: their numbers are taken by others",
+        ]
+    );
+    let late = |event: &WardEvent| matches!(event, WardEvent::LateSamples { patient, count: 1, .. } if patient == "P001");
+    assert_eq!(told(&mut events, late), 1);
+}
+
+#[tokio::test]
+async fn an_offer_is_audited_with_its_network_but_no_passphrase_and_its_end_only_if_it_was_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let login = LoginKey::generate(ClientKind::Patient, &mut system_rng()).unwrap().verifying_key();
+    let receipts = Some(SigningKey::generate(&mut system_rng()).verifying_key());
+    let client = PinnedClient { id: ClientId::Patient("P001".parse().unwrap()), login, receipts };
+    let now = ward.now().wall;
+    let open = Offer {
+        kind: ClientKind::Patient,
+        created: now,
+        expires: now + OFFER_LIFETIME,
+        ..offer("ABC-DEF-GH2")
+    };
+    let paired = ward.store.write(move |ledger| {
+        ledger.create_offer(&open)?;
+        ledger.enrol_pending(&client, None, open.code.selector, now)?;
+        ledger.confirm_enrolment(&client.id, client.login.key_id(), now)
+    });
+    paired.await.unwrap();
+    let network = NetworkCredentials::new("Ward 7".into(), "correct horse".to_owned().into()).unwrap();
+    let invitation = Invitation {
+        kind: ClientKind::Wearable,
+        patient: "P001".parse().unwrap(),
+        replaces: false,
+        code: Some("BCD-EFG-HJ3".parse().unwrap()),
+        network: Some(network),
+        by: "a test".into(),
+    };
+    ward.invite(invitation).await.unwrap();
+    let said = "wearable for 10 min, with the passphrase of the network Ward 7";
+    assert_eq!(audited(&ward, AuditEvent::Offered).await, [said]);
+    let selector = Selector::from_bytes(*b"BCD").unwrap();
+    assert!(ward.cancel_offer(selector, "a test").await.unwrap());
+    assert!(!ward.cancel_offer(selector, "a test").await.unwrap());
+    assert_eq!(audited(&ward, AuditEvent::Controlled).await, ["offer called off"]);
+}
+
+#[tokio::test]
+async fn a_signal_is_audited_as_asked_for_only_if_the_device_was_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let device = admitted(&ward, "ABC-DEF-GH2").await;
+    let ask = async |seconds| ward.ask_waveform(&DEVICE.to_string(), Signal::ECG, seconds, "a test").await;
+    ask(10).await.unwrap();
+    ask(0).await.unwrap();
+    let leaving = LeavingSession { client: DEVICE, patient: device.patient, session: device.session_id };
+    ward.leave(&leaving, &SessionEnd::Lost("gone".into())).await;
+    ask(10).await.unwrap_err();
+    assert_eq!(audited(&ward, AuditEvent::Controlled).await, ["10 s of ecg asked for", "ecg stopped"]);
 }

@@ -7,7 +7,7 @@ use protocol::{
     cadence::{Cadence, Settings},
     credential::ClientKind,
     error::Fault,
-    firmware::{FirmwareChunk, FirmwareOffer, FirmwareRequest, FirmwareStatus},
+    firmware::{FirmwareChunk, FirmwareOffer, FirmwareRequest, FirmwareStatus, UpdateState},
     id::{ClientId, DeviceId},
     image::{self, Refusal},
     message::Instruction,
@@ -88,16 +88,23 @@ impl Ward {
         self.state().device(device, now).update.hear(Some(update));
     }
 
-    /// Tells of updates what is due.
-    pub(super) fn tell_updates(&self, now: Monotonic) {
-        let mut state = self.state();
-        let news: Vec<(DeviceId, FirmwareStatus)> = state
-            .devices
-            .iter_mut()
-            .filter_map(|(id, device)| Some((*id, device.update.poll_news(now)?)))
-            .collect();
-        drop(state);
+    /// Tells of updates what is due; how one ended is in the audit.
+    pub(super) async fn tell_updates(&self, now: Monotonic) {
+        let news: Vec<(DeviceId, FirmwareStatus)> = {
+            let mut state = self.state();
+            let news = |(id, device): (&DeviceId, &mut Device)| Some((*id, device.update.poll_news(now)?));
+            state.devices.iter_mut().filter_map(news).collect()
+        };
         for (device, update) in news {
+            if let Some(outcome) = outcome(update) {
+                let (device, now) = (device.to_string(), self.now().wall);
+                let noted = self
+                    .store
+                    .write(move |ledger| ledger.audit_change(AuditEvent::Updated, &device, &outcome, now));
+                if let Err(error) = noted.await {
+                    tracing::warn!(%error, "the end of an update could not be noted");
+                }
+            }
             self.publish(WardEvent::Firmware { device: device.to_string(), update: UpdateView::new(update) });
         }
     }
@@ -296,6 +303,13 @@ impl Ward {
             self.publish(WardEvent::Overdue { device: device.to_string() });
         }
     }
+}
+
+/// How an update ended, if it did.
+fn outcome(FirmwareStatus { state, version, refusal, .. }: FirmwareStatus) -> Option<String> {
+    let ends = [UpdateState::CONFIRMED, UpdateState::ROLLED_BACK, UpdateState::REFUSED].contains(&state);
+    let why = refusal.map_or_else(String::new, |refusal| format!(": the image {refusal}"));
+    ends.then(|| format!("firmware {version} {state}{why}"))
 }
 
 fn image_view(image: &PublishedImage) -> ImageView {
