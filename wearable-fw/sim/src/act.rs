@@ -19,6 +19,8 @@ spo2 -2 | 84 [over SECONDS] | usual [over SECONDS]    %
 heart-rate +10 | 150 | usual    in % of the recorded one, 50 to 200
 heart stop | beat          shake on | off             finger on | off          leads on | off
 nack optical | motion | temperature | ecg on | off    a sensor stops answering
+bus stuck | free           light, motion and temperature cannot be read
+reads late | prompt        once a second only, so that FIFOs overflow
 button press | hold [SECONDS]                         slide working | configuration
 code ABC-DEF-GH2           confirm                    a code of the gateway's; a factory reset
 network on | off | delay MILLISECONDS | corrupt       gateway wrong | right
@@ -38,6 +40,16 @@ pub enum Act {
         sensor: Sensor,
         /// Whether it is mute.
         on: bool,
+    },
+    /// A line of the bus that light, motion and temperature share is held low, or let go.
+    Bus {
+        /// Whether it is held.
+        stuck: bool,
+    },
+    /// The firmware reads its sensors too seldom, or in time again.
+    Reads {
+        /// Whether it is too late.
+        late: bool,
     },
     /// By the person who wears the device or stands beside it.
     Person(Person),
@@ -216,6 +228,8 @@ fn parse(words: &[&str]) -> Option<Act> {
         ("finger", [what]) => Act::Body(Body::Finger(on(what)?)),
         ("leads", [what]) => Act::Body(Body::Leads(on(what)?)),
         ("nack", [sensor, what]) => Act::Nack { sensor: Sensor::named(sensor)?, on: on(what)? },
+        ("bus", [what]) => Act::Bus { stuck: either(what, "stuck", "free")? },
+        ("reads", [what]) => Act::Reads { late: either(what, "late", "prompt")? },
         ("button", ["press"]) => Act::Person(Person::Press(PRESS_MS)),
         ("button", ["hold"]) => Act::Person(Person::Press(HOLD_MS)),
         ("button", ["hold", seconds]) => Act::Person(Person::Press(number(seconds, 3, 1..=60_000)?)),
@@ -359,6 +373,8 @@ impl fmt::Display for Act {
             Self::Body(Body::Finger(is_on)) => write!(f, "finger {}", on(is_on)),
             Self::Body(Body::Leads(are_on)) => write!(f, "leads {}", on(are_on)),
             Self::Nack { sensor, on: mute } => write!(f, "nack {} {}", sensor.word(), on(mute)),
+            Self::Bus { stuck } => write!(f, "bus {}", if *stuck { "stuck" } else { "free" }),
+            Self::Reads { late } => write!(f, "reads {}", if *late { "late" } else { "prompt" }),
             Self::Person(Person::Press(PRESS_MS)) => f.write_str("button press"),
             Self::Person(Person::Press(millis)) => {
                 let millis = i32::try_from(*millis).unwrap_or(i32::MAX);
@@ -412,6 +428,8 @@ mod tests {
             ("heart-rate 150", Act::Body(Body::HeartRate(Change::To(150, 0)))),
             ("heart stop", Act::Body(Body::Heart(false))),
             ("nack optical on", Act::Nack { sensor: Sensor::Optical, on: true }),
+            ("bus stuck", Act::Bus { stuck: true }),
+            ("reads prompt", Act::Reads { late: false }),
             ("button press", Act::Person(Person::Press(200))),
             ("button hold 10.5", Act::Person(Person::Press(10_500))),
             ("slide configuration", Act::Person(Person::Slide { configuration: true })),

@@ -74,7 +74,7 @@ impl Wearer {
         self.patient.act(body);
     }
 
-    /// What is wrong with the sensors from now on.
+    /// What is wrong with the sensors, to be changed from now on.
     pub const fn faults(&mut self) -> &mut Faults {
         &mut self.bench.faults
     }

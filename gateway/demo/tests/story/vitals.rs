@@ -146,6 +146,43 @@ fn a_finger_that_leaves_the_sensor_replaces_the_value_by_the_reason_and_comes_ba
 }
 
 #[test]
+fn a_stuck_bus_and_late_reads_are_reasons_at_the_gateway_and_never_a_held_value() {
+    let ward = Ward::open();
+    let _patient = ward.pair("P001", &[]);
+    let scenario = ward.spot.path().join("stuck.toml");
+    let at = |second: u32, what: &str| format!("[[timeline]]\nat = {second}\ndo = \"{what}\"\n");
+    let head = "format = \"vitalward-scenario 1\"\ntitle = \"A bus that is held low\"\nseed = 1\n".to_owned();
+    let timeline = [at(40, "bus stuck"), at(50, "bus free"), at(80, "reads late"), at(90, "reads prompt")];
+    std::fs::write(&scenario, head + &timeline.concat()).unwrap();
+    let limits = ["--scenario", scenario.to_str().unwrap(), "--speed", "0", "--samples", "130"];
+    ward.pair_wearable("W1", "P001", &limits).end().ended(0, &[]);
+    let mut samples = ward.ask(&["vitals", "--patient", "P001", "--last", "200"]).as_array().unwrap().clone();
+    samples.reverse();
+    let said = |name: &str, second: usize| -> (Value, Value) {
+        let all = samples[second]["quantities"].as_array().unwrap();
+        let found = all.iter().find(|quantity| quantity["name"] == name).expect("it is in every sample");
+        (found["value"].clone(), found["reason"].clone())
+    };
+    let no_signal = (Value::Null, json!("no signal"));
+    // What is done in a second is felt from the next one on.
+    for second in 41..=50 {
+        for name in ["SpO2", "pulse rate", "body temperature", "acceleration x"] {
+            assert_eq!(said(name, second), no_signal, "{name} in second {second}");
+        }
+        assert!(said("heart rate", second).0.is_number(), "the ECG has a bus of its own: {second}");
+    }
+    for second in 81..=90 {
+        for name in ["SpO2", "pulse rate", "heart rate"] {
+            assert_eq!(said(name, second), no_signal, "{name} in second {second}");
+        }
+        assert!(said("acceleration x", second).0.is_number(), "its FIFO is long enough: {second}");
+    }
+    for name in ["SpO2", "heart rate", "body temperature"] {
+        assert!(said(name, 75).0.is_number() && said(name, 129).0.is_number(), "{name} comes back");
+    }
+}
+
+#[test]
 fn a_listener_on_the_wire_between_wearable_and_gateway_reads_nothing() {
     let patient_id = "Quokka-of-room-9";
     let ward = Ward::open();

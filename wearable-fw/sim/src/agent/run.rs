@@ -23,7 +23,7 @@ use super::{
     wires::Wires,
 };
 use crate::{
-    act::{Act, Board as Trouble, Person, Sensor, Wire},
+    act::{Act, Board as Trouble, Person, Wire},
     cable::{Arrival, Cable},
     sampling::{Step, Wearer},
     scenario::Scenario,
@@ -67,7 +67,6 @@ pub(super) struct Runner {
     clock: BoardClock,
     switch: Switch,
     pressed: Option<Pressed>,
-    mute: Vec<Sensor>,
     lost_because: Option<String>,
     /// Record time since the last sample.
     unsampled_ms: u32,
@@ -98,7 +97,6 @@ impl Runner {
             clock,
             switch: SWITCH,
             pressed: None,
-            mute: Vec::new(),
             lost_because: None,
             unsampled_ms: 0,
             seconds: 0,
@@ -384,11 +382,9 @@ impl Runner {
         let now = self.clock.now();
         match act {
             Act::Body(body) => self.wearer.act(*body),
-            Act::Nack { sensor, on } => {
-                self.mute.retain(|mute| mute != sensor);
-                self.mute.extend(on.then_some(*sensor));
-                self.wearer.faults().nack(*sensor, *on);
-            }
+            Act::Nack { sensor, on } => self.wearer.faults().nack(*sensor, *on),
+            Act::Bus { stuck } => self.wearer.faults().stuck = *stuck,
+            Act::Reads { late } => self.wearer.faults().late = *late,
             Act::Scenario(name) => match Scenario::named(name) {
                 Ok(scenario) => self.wearer.set_scenario(scenario)?,
                 Err(error) => return Ok(Err(error.to_string())),
@@ -425,7 +421,8 @@ impl Runner {
     }
 
     /// Shows how things stand.
-    fn publish(&self) {
+    fn publish(&mut self) {
+        let faults = *self.wearer.faults();
         let (device, uplink) = (&self.device, self.device.uplink());
         self.wires.state.send_modify(|state| {
             state.mode = device.mode();
@@ -438,7 +435,7 @@ impl Runner {
             state.settings = device.settings();
             state.condition = self.cable.condition();
             state.contact = self.wearer.patient().contact();
-            state.mute.clone_from(&self.mute);
+            state.faults = faults;
             state.scenario.clone_from(&self.wearer.patient().scenario().name);
             state.taken = uplink.taken();
             state.waiting = uplink.waiting();

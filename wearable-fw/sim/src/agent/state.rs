@@ -13,8 +13,9 @@ use wearable_core::{
 
 use super::Speed;
 use crate::{
-    act::{Act, Name, Sensor},
+    act::{Act, Name},
     cable::Condition,
+    chips::Faults,
     recording::Contact,
     sampling::Step,
 };
@@ -73,8 +74,8 @@ pub struct DeviceState {
     pub condition: Condition,
     /// How the body is, and what touches it.
     pub contact: Contact,
-    /// Sensors that do not answer.
-    pub mute: Vec<Sensor>,
+    /// What is wrong with the sensors.
+    pub faults: Faults,
     /// What happens to the simulated patient.
     pub scenario: Name,
     /// How fast record time passes.
@@ -96,13 +97,7 @@ pub struct DeviceState {
 }
 
 impl DeviceState {
-    pub(crate) const fn new(
-        name: WearableName,
-        id: DeviceId,
-        mode: Mode,
-        scenario: Name,
-        speed: Speed,
-    ) -> Self {
+    pub(crate) fn new(name: WearableName, id: DeviceId, mode: Mode, scenario: Name, speed: Speed) -> Self {
         Self {
             name,
             id,
@@ -116,7 +111,7 @@ impl DeviceState {
             settings: Settings::LIVE,
             condition: Condition::GOOD,
             contact: Contact::GOOD,
-            mute: Vec::new(),
+            faults: Faults::default(),
             scenario,
             speed,
             step: None,

@@ -45,6 +45,13 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// Sensors that do not answer.
+    pub fn mute(self) -> impl Iterator<Item = Sensor> {
+        let Self { optical, motion, temperature, ecg, .. } = self;
+        let all = Sensor::ALL.into_iter().zip([optical, motion, temperature, ecg]);
+        all.filter_map(|(sensor, is_mute)| is_mute.then_some(sensor))
+    }
+
     /// A sensor stops answering, or answers again.
     pub const fn nack(&mut self, sensor: Sensor, on: bool) {
         *match sensor {

@@ -25,9 +25,9 @@ const NUMBERED: [(&str, &str, Numbered); 8] = [
 ];
 
 /// Letters, in the order of the screen, row by row.
-const LETTERS: [char; 22] = [
-    'b', 'n', 'h', 'j', 'd', 'f', 'z', 'x', 'l', 's', 'w', 'm', 'y', 'r', 'c', 'o', 'i', 'v', 'p', 't', ':',
-    'q',
+const LETTERS: [char; 24] = [
+    'b', 'n', 'h', 'j', 'd', 'f', 'z', 'x', 'l', 's', 'w', 'm', 'y', 'r', 'c', 'o', 'i', 'v', 'p', 't', 'u',
+    'k', ':', 'q',
 ];
 /// Letters in a row.
 const IN_A_ROW: usize = 3;
@@ -62,7 +62,7 @@ pub(super) fn lines(state: &DeviceState) -> Vec<String> {
 /// What a number does.
 pub(super) fn act_of_number(number: usize, state: &DeviceState) -> Option<Act> {
     if let Some(sensor) = number.checked_sub(2 * NUMBERED.len() + 1).and_then(|at| Sensor::ALL.get(at)) {
-        return Some(Act::Nack { sensor: *sensor, on: !state.mute.contains(sensor) });
+        return Some(Act::Nack { sensor: *sensor, on: state.faults.mute().all(|mute| mute != *sensor) });
     }
     let (_, _, body) = NUMBERED.get(number.checked_sub(1)? / 2)?;
     Some(Act::Body(body(if number % 2 == 1 { 1 } else { -1 })))
@@ -99,6 +99,14 @@ pub(super) fn option(letter: char, state: &DeviceState) -> Option<(&'static str,
         'w' => {
             let wrong = state.condition.wrong_gateway;
             (choose(wrong, "true gateway", "fake gateway"), Act::Wire(Wire::WrongGateway(!wrong)))
+        }
+        'u' => {
+            let stuck = !state.faults.stuck;
+            (choose(stuck, "bus stuck", "bus free"), Act::Bus { stuck })
+        }
+        'k' => {
+            let late = !state.faults.late;
+            (choose(late, "reads late", "reads prompt"), Act::Reads { late })
         }
         'i' => ("flip a bit", board(Board::Flip(None))),
         'p' => ("power cut", board(Board::PowerCut(1))),

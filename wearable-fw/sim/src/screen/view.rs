@@ -145,8 +145,14 @@ impl Screen {
         if condition.wrong_gateway {
             said += "  FAKE GATEWAY";
         }
-        for sensor in &self.state.mute {
+        for sensor in self.state.faults.mute() {
             said += &format!("  {} NACKS", sensor.word());
+        }
+        if self.state.faults.stuck {
+            said += "  BUS STUCK";
+        }
+        if self.state.faults.late {
+            said += "  READS LATE";
         }
         said
     }
@@ -372,7 +378,7 @@ mod tests {
         screen.state.condition.plugged = false;
         screen.state.condition.delay = Duration::from_millis(500);
         screen.state.condition.wrong_gateway = true;
-        screen.state.mute = vec![crate::act::Sensor::Ecg];
+        screen.state.faults.nack(crate::act::Sensor::Ecg, true);
         screen.state.pressed = true;
         screen.state.code = Some("ABC-DEF-GH2".parse().unwrap());
         screen.message = "z means nothing here".into();
@@ -392,6 +398,10 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected:?} in\n{text}");
         }
+        screen.state.condition = crate::cable::Condition::GOOD;
+        (screen.state.faults.stuck, screen.state.faults.late) = (true, true);
+        let (text, _) = drawn(&screen, 100, 24);
+        assert!(text.contains("ecg NACKS  BUS STUCK  READS LATE"), "{text}");
     }
 
     #[test]
