@@ -259,7 +259,7 @@ impl Uplink {
     /// Samples on flash that the gateway did not have and that are no newer than this.
     fn count<F: Flash>(&mut self, flash: &mut F, last: Seq) -> Result<u64, StoreError> {
         let mut samples = 0;
-        self.visit(flash, |item| match item {
+        self.visit(flash, &mut |item| match item {
             Item::Sample(stored) if stored.seq > last => Then::Stop,
             Item::Sample(_) => {
                 samples += 1;
@@ -274,12 +274,12 @@ impl Uplink {
     fn visit<F: Flash>(
         &mut self,
         flash: &mut F,
-        mut on: impl FnMut(Item<'_>) -> Then,
+        on: &mut dyn FnMut(Item<'_>) -> Then,
     ) -> Result<(), StoreError> {
         let acknowledged = self.mark.acknowledged;
         let thinned = acknowledged.max(self.thinning.kept());
         for (queue, had) in [(&mut self.thinned, acknowledged), (&mut self.samples, thinned)] {
-            queue.visit(flash, |item, _| match &item {
+            queue.visit(flash, &mut |item, _| match &item {
                 Item::Sample(stored) if stored.seq <= had => Then::Keep,
                 _ => on(item),
             })?;
@@ -313,7 +313,7 @@ impl Uplink {
         let (mark, written) = (self.mark, self.written);
         let remembered = written.newest.is_some_and(|newest| newest.taken >= mark.taken);
         for queue in [&mut self.thinned, &mut self.samples] {
-            queue.visit(flash, |item, _| match item {
+            queue.visit(flash, &mut |item, _| match item {
                 Item::Mark(mark) if written.outdates(mark) => Then::TakeOut,
                 Item::Mark(_) => Then::Keep,
                 Item::Sample(stored) if stored.seq > mark.acknowledged => Then::Stop,
@@ -381,7 +381,7 @@ impl Uplink {
         let most = self.limits.samples_per_batch.clamp(1, MAX_SAMPLES);
         let most_bytes = self.limits.batch_bytes.saturating_sub(HASH_AND_COUNT);
         let (mut samples, mut bytes, mut waiting, mut full) = (Vec::new(), 0, 0, false);
-        self.visit(flash, |item| {
+        self.visit(flash, &mut |item| {
             let Item::Sample(stored) = item else { return Then::Keep };
             waiting += 1;
             bytes += if stored.seq > after { stored.len() } else { 0 };
@@ -479,7 +479,7 @@ impl Front {
     /// If it is on this page.
     fn of<F: Flash>(queue: &mut Queue, flash: &mut F, page: usize) -> Result<Option<Self>, StoreError> {
         let mut front = None;
-        queue.visit(flash, |item, place| {
+        queue.visit(flash, &mut |item, place| {
             if place.page == page {
                 front = Some(match item {
                     Item::Sample(stored) => Self::Sample(stored.seq, stored.decode()),

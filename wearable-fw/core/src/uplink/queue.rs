@@ -134,11 +134,12 @@ impl Queue {
         Err(StoreError::WornOut)
     }
 
-    /// Shows the items from the oldest on. One that cannot be understood is taken out.
+    /// Shows the items from the oldest on. One that cannot be understood is taken out. The closure
+    /// is behind a pointer: a copy of this for each would be another 1.2 KB of flash.
     pub(super) fn visit<F: Flash>(
         &mut self,
         flash: &mut F,
-        mut on: impl FnMut(Item<'_>, Place) -> Then,
+        on: &mut dyn FnMut(Item<'_>, Place) -> Then,
     ) -> Result<(), StoreError> {
         let notes = Notes::default();
         let (start, page_size) = (self.range.start, self.page_size);
@@ -173,7 +174,7 @@ impl Queue {
     /// The page of the oldest item.
     pub(super) fn front_page<F: Flash>(&mut self, flash: &mut F) -> Result<Option<usize>, StoreError> {
         let mut page = None;
-        self.visit(flash, |_, place| {
+        self.visit(flash, &mut |_, place| {
             page = Some(place.page);
             Then::Stop
         })?;
@@ -183,7 +184,7 @@ impl Queue {
     /// Takes out the oldest item.
     pub(super) fn take_out_front<F: Flash>(&mut self, flash: &mut F) -> Result<(), StoreError> {
         let mut then = Then::TakeOut;
-        self.visit(flash, |_, _| core::mem::replace(&mut then, Then::Stop))
+        self.visit(flash, &mut |_, _| core::mem::replace(&mut then, Then::Stop))
     }
 
     /// Erases every page.

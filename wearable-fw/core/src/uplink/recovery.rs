@@ -73,7 +73,7 @@ impl Scan {
 
     fn try_of<F: Flash>(queue: &mut Queue, flash: &mut F) -> Result<Self, StoreError> {
         let mut scan = Self::new();
-        queue.visit(flash, |item, place| {
+        queue.visit(flash, &mut |item, place| {
             scan.front = scan.front.or(Some(place.page));
             scan.newest = Some(place);
             match item {
@@ -155,7 +155,7 @@ impl Uplink {
 
     fn restore_thinning<F: Flash>(&mut self, flash: &mut F, last: Seq) -> Result<(), StoreError> {
         let thinning = &mut self.thinning;
-        self.thinned.visit(flash, |item, _| {
+        self.thinned.visit(flash, &mut |item, _| {
             if let Item::Sample(stored) = item
                 && stored.seq == last
             {
@@ -191,7 +191,7 @@ impl Uplink {
     /// Takes out the samples that a power cut left here after they were put among the thinned ones.
     fn take_out_thinned<F: Flash>(&mut self, flash: &mut F) -> Result<(), StoreError> {
         let kept = self.thinning.kept();
-        self.samples.visit(flash, |item, _| match item {
+        self.samples.visit(flash, &mut |item, _| match item {
             Item::Mark(_) => Then::Keep,
             Item::Sample(stored) if stored.seq > kept => Then::Stop,
             Item::Sample(_) => Then::TakeOut,
