@@ -19,7 +19,7 @@ use crate::{
         resume::{AwaitResumeReply, Ticket},
     },
     id::{Seq, SessionId},
-    message::{Farewell, FromClient, Instruction, ToClient},
+    message::{Farewell, FromClient, Instruction, PATIENTS, ToClient},
     opcode::Opcode,
     session::Session,
     time::{Monotonic, Now, UnixMillis},
@@ -176,8 +176,10 @@ impl ClientEndpoint {
             (established @ State::Established { .. }, opcode) => {
                 self.state = established;
                 return match (opcode, self.identity.id.kind()) {
-                    (Opcode::EncMsg, ClientKind::Patient) => Ok(self.handle_broadcast(&frame.body)),
-                    (Opcode::EncMsg, ClientKind::Wearable) => Err(out_of_order),
+                    (Opcode::EncMsg, ClientKind::Patient) if PATIENTS => {
+                        Ok(self.handle_broadcast(&frame.body))
+                    }
+                    (Opcode::EncMsg, _) => Err(out_of_order),
                     _ => self.handle_record(frame, now).map(|()| Life::Sign),
                 };
             }
