@@ -36,7 +36,7 @@ use protocol::{
     id::{BootId, DeviceId, WearableName},
     pairing::{code::PairingCode, network::NetworkCredentials},
     time::{Monotonic, UnixMillis},
-    vitals::{Quantity, Sample, SampleTime, UnverifiedBatch, VitalsBatch},
+    vitals::{Quantity, Sample, SampleTime, UnverifiedBatch},
     waveform::Signal,
 };
 use rand_core::CryptoRng;
@@ -471,9 +471,7 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
 
 /// A sample that a gateway would refuse would be sent and refused for ever: it is refused before it is stored.
 fn fit(sample: Sample) -> Result<Sample, Fault> {
-    let batch = VitalsBatch { previous: [0; 32], samples: [sample].into() };
-    let mut samples = UnverifiedBatch::decode(&batch.encode())?.verify()?.samples;
-    samples.pop().ok_or(Fault::LocalTooLong)
+    UnverifiedBatch::of(sample).verify()?.samples.pop().ok_or(Fault::LocalTooLong)
 }
 
 const fn is_connecting(mode: Mode) -> bool {
