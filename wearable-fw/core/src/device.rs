@@ -179,6 +179,8 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     ///
     /// # Errors
     /// [`BootError`] if the flash fails or the layout does not fit it. Damaged content is no error: see [`BootReport`].
+    // A board has no stack for two of it: it is made where it will lie.
+    #[inline(always)]
     pub fn boot(
         mut flash: F,
         proximity: P,

@@ -32,6 +32,7 @@ impl<I: I2c> Sensors<I> {
     ///
     /// # Errors
     /// None for the rates of the shipped recordings.
+    #[inline(always)]
     pub(crate) fn new(bus: &'static RefCell<I>) -> Result<Self, UnsupportedRate> {
         Ok(Self {
             bus,

@@ -90,6 +90,8 @@ impl Monitor {
     ///
     /// # Errors
     /// [`UnsupportedRate`] outside the ranges of [`SampleRates`].
+    // A board has no stack for two of it: it is made where it will lie.
+    #[inline(always)]
     pub fn new(rates: SampleRates, calibration: Calibration) -> Result<Self, UnsupportedRate> {
         Ok(Self {
             ecg: Ecg::new(rates.ecg_hz)?,
