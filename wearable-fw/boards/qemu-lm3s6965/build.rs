@@ -8,8 +8,8 @@
 
 use std::{env, fs, ops::Range, path::Path};
 
-/// Whole beats of record 208, 360 Hz, about 121 bpm: the end joins the beginning.
-const ECG: Range<usize> = 748..4_129;
+/// Eight whole beats of record 208, 360 Hz, about 115 bpm: the end joins the beginning.
+const ECG: Range<usize> = 703..2_205;
 /// Whole pulses of the finger's PPG, 100 Hz, about 97 bpm.
 const PPG: Range<usize> = 35_658..36_786;
 
@@ -36,8 +36,8 @@ fn main() {
 
     let ecg = cut("mitdb-208.rec", ECG).map(|count| (count - 1_024) as i16);
     write(&out.join("ecg.i16"), ecg);
-    let light = cut("heartpy-data3.rec", PPG).flat_map(|count| light(count - 512));
-    write(&out.join("light.i16"), light);
+    let light = cut("heartpy-data3.rec", PPG).map(|count| infrared(count - 512));
+    write(&out.join("infrared.i16"), light);
 }
 
 fn write(path: &Path, samples: impl Iterator<Item = i16>) {
@@ -66,11 +66,9 @@ fn cut(name: &str, part: Range<usize>) -> impl Iterator<Item = i32> {
     values.into_iter()
 }
 
-/// Red and infrared counts of an 18-bit sensor, less 60 000 and 90 000, for a recorded amplitude, at 97 % saturation (ratio
-/// 0.427 of the calibration 111.3 - 33.5 R); 3 % absorbance per 512 units, as wearable-fw/sim/src/recording/replay.rs
-/// has it.
-fn light(amplitude: i32) -> [i16; 2] {
-    let infrared = f64::from(amplitude) / 512.0 * 0.03;
-    let counts = |lamp: f64, absorbance: f64| (lamp * (-absorbance).exp_m1()) as i16;
-    [counts(60_000.0, infrared * 0.427), counts(90_000.0, infrared)]
+/// Infrared counts of an 18-bit sensor, less 90 000, for a recorded amplitude; 3 % absorbance per 512 units, as
+/// wearable-fw/sim/src/recording/replay.rs has it.
+fn infrared(amplitude: i32) -> i16 {
+    let absorbance = f64::from(amplitude) / 512.0 * 0.03;
+    (90_000.0 * (-absorbance).exp_m1()) as i16
 }

@@ -61,6 +61,7 @@ pub(crate) fn start(mut tick: SYST) {
     rcc.write((rcc.read() & !(0xf << 23)) | 3 << 23 | USE_DIVIDER);
     rcc.write(rcc.read() & !BYPASS);
 
+    Block::SYSTEM_CONTROL.at(0x100).set(1 << 3); // RCGC0: watchdog
     Block::SYSTEM_CONTROL.at(0x104).set(1 << 12 | 1 << 4 | 1 << 1 | 1); // RCGC1: I2C0, SSI0, UART1, UART0
     Block::SYSTEM_CONTROL.at(0x108).set(1 << 5 | 1 << 3 | 1 << 1 | 1); // RCGC2: GPIO F, D, B, A
 

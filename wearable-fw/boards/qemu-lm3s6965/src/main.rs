@@ -23,23 +23,22 @@ mod signals;
 mod ssi;
 mod storage;
 mod uart;
+mod watchdog;
 
 extern crate alloc;
 
-use alloc::{boxed::Box, vec};
-use core::{cell::RefCell, error::Error, panic::PanicInfo, time::Duration};
+use alloc::vec;
+use core::{cell::RefCell, panic::PanicInfo, time::Duration};
 
 use cortex_m::peripheral::NVIC;
 use cortex_m_rt::entry;
 use crypto::Secret;
 use embedded_hal_bus::i2c::RefCellDevice;
 use protocol::{credential::Suite, firmware::Firmware, id::DeviceId, time::Monotonic};
-use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 use static_cell::StaticCell;
 use wearable_core::{
     device::{Device, Event, HOLD, LinkWish, RecordError, Setup, UpdateSetup},
-    dsp::UnsupportedRate,
     flash::Layout,
     mode::Switch,
     proximity::Label,
@@ -53,6 +52,7 @@ use crate::{
     clock::CORE_HZ,
     console::{Command, Console},
     eeprom::Eeprom,
+    entropy::Known,
     i2c::Master,
     sd::SdCard,
     sensors::Sensors,
@@ -65,7 +65,7 @@ use crate::{
 const FIRMWARE: &str = concat!("vitalward-board ", env!("CARGO_PKG_VERSION"));
 
 type Bus = RefCell<Master>;
-type Board = Device<Storage<RefCellDevice<'static, Master>>, Label, ChaCha20Rng>;
+type Board = Device<Storage<RefCellDevice<'static, Master>>, Label, Known>;
 
 /// Two EEPROMs in pages of 1 KiB: 6 KiB for the configuration, 97 KiB for samples, 24 KiB for what is kept of the oldest.
 const LAYOUT: Layout = Layout {
@@ -95,6 +95,7 @@ fn main() -> ! {
     if let Some(core) = cortex_m::Peripherals::take() {
         clock::start(core.SYST);
     }
+    watchdog::start();
     Uart::LINK.start();
     Uart::CONSOLE.start();
     #[expect(unsafe_code, reason = "the link's interrupt may come from now on")]
@@ -107,34 +108,38 @@ fn main() -> ! {
     let bus = BUS.init(RefCell::new(Master::start()));
     match (start_sensors(bus), start_device(bus)) {
         (Ok(sensors), Ok(device)) => run(device, sensors),
-        (Err(why), _) => panic!("{why}"),
-        (_, Err(why)) => panic!("{why}"),
+        (Err(why), _) | (_, Err(why)) => give_up(why),
     }
 }
 
 // What is big is made by a function of its own and then kept in a static: the stack has it once, and only for so long.
 
 #[inline(never)]
-fn start_sensors(bus: &'static Bus) -> Result<&'static mut Sensors<Master>, UnsupportedRate> {
-    Ok(SENSORS.uninit().write(Sensors::new(bus)?))
+fn start_sensors(bus: &'static Bus) -> Result<&'static mut Sensors<Master>, Failure> {
+    Ok(SENSORS
+        .uninit()
+        .write(Sensors::new(bus).map_err(|_| "the sensors' rates do not suit the signal processing")?))
 }
+
+/// Why the board cannot start, without the words that its crates have for it: they would cost 3 KB of flash.
+type Failure = &'static str;
 
 /// Everything that this board is and its maker gave it.
 #[inline(never)]
-fn start_device(bus: &'static Bus) -> Result<&'static mut Board, Box<dyn Error>> {
+fn start_device(bus: &'static Bus) -> Result<&'static mut Board, Failure> {
     let mut eeprom = Eeprom::new(RefCellDevice::new(bus));
-    let starts = eeprom.count_start()?;
+    let starts = eeprom.count_start().map_err(|_| "the EEPROM does not answer")?;
     let mut card = Card::new(SdCard::new(Ssi::start()));
     let (update, version) = find_image(&mut card).unzip();
     let mut id = [0; 16];
     entropy::of_maker("device").fill_bytes(&mut id);
     let setup = Setup {
         id: DeviceId::from_bytes(id),
-        name: "board".parse()?,
+        name: "board".parse().map_err(|_| "its name is none")?,
         firmware: Firmware {
             name: FIRMWARE.into(),
             version: version.unwrap_or(1),
-            hardware: images::HARDWARE.parse()?,
+            hardware: images::HARDWARE.parse().map_err(|_| "its hardware's name is none")?,
         },
         storage_key: Secret::generate(&mut entropy::of_maker("storage key")),
         suites: SUITES.to_vec(),
@@ -147,7 +152,8 @@ fn start_device(bus: &'static Bus) -> Result<&'static mut Board, Box<dyn Error>>
     };
     let now = Monotonic(clock::millis());
     let (device, report) =
-        Device::boot(Storage { card, eeprom }, Label, entropy::of_start(starts), setup, now)?;
+        Device::boot(Storage { card, eeprom }, Label, entropy::of_start(starts), setup, now)
+            .map_err(|_| "the storage cannot be read, or its layout does not fit")?;
     let device = DEVICE.uninit().write(device);
     say!("start {starts}, device {}, state: {}", device.id(), report.mode);
     match version {
@@ -174,6 +180,7 @@ fn run(device: &mut Board, sensors: &mut Sensors<Master>) -> ! {
     let (mut seen, mut slept) = (0, 0);
     say!("memory: {}", memory::used());
     loop {
+        watchdog::feed();
         while seen < clock::ticks() {
             seen += 1;
             let now = Monotonic(clock::millis());
@@ -275,11 +282,16 @@ fn start_again(device: &mut Board, now: Monotonic) -> ! {
     uart::restart()
 }
 
-/// Without the place, which would cost 14 KB of flash for file names and line numbers. A second later, so that a fault that
-/// comes again at once leaves time to read and does not wear the EEPROM out.
-#[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    say!("\r\nstarting again: {}", info.message());
+/// A second later, so that a fault that comes again at once leaves time to read and does not wear the EEPROM out.
+fn give_up(why: Failure) -> ! {
+    say!("starting again: {why}; memory: {}", memory::used());
     cortex_m::asm::delay(CORE_HZ);
     uart::restart()
+}
+
+/// Without the message and the place, which would cost 18 KB of flash for words, file names and line numbers; a debugger
+/// that stops here has both.
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    give_up("a fault")
 }

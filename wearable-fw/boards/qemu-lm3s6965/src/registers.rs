@@ -27,6 +27,7 @@ impl Register {
 pub(crate) struct Block(usize);
 
 impl Block {
+    pub(crate) const WATCHDOG: Self = Self(0x4000_0000);
     pub(crate) const GPIO_A: Self = Self(0x4000_4000);
     pub(crate) const GPIO_D: Self = Self(0x4000_7000);
     pub(crate) const SSI0: Self = Self(0x4000_8000);
