@@ -46,7 +46,7 @@ impl Device {
 
     /// It told of itself.
     pub(super) fn tell(&mut self, status: DeviceStatus, now: Monotonic) {
-        self.update.hear(status.update);
+        self.update.hear(status.update, now);
         self.told = Some(Told { status, at: now });
     }
 

@@ -207,9 +207,10 @@ impl Ward {
     }
 
     async fn each_minute(&self) {
+        let now = self.now();
         self.audit_flood().await;
-        let now = self.now().wall;
-        let closed = self.store.write(move |ledger| ledger.close_expired_offers(now)).await;
+        self.offer_again(now.mono).await;
+        let closed = self.store.write(move |ledger| ledger.close_expired_offers(now.wall)).await;
         if let Err(error) = closed {
             tracing::warn!(%error, "expired offers could not be closed");
         }

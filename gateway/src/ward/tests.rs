@@ -6,13 +6,14 @@ use crypto::identity::SigningKey;
 use protocol::{
     cadence::Interval,
     credential::{ClientIdentity, ClientKind, LoginKey, PinnedClient},
-    firmware::{FirmwareStatus, UpdateState},
+    firmware::{Firmware, FirmwareStatus, UpdateState},
     frame::FrameReader,
     handshake::{Channel, Terms, initiator::AwaitReply, responder::Login},
-    id::{BootId, Seq},
-    image::Refusal as Unfit,
+    id::{BootId, HardwareId, Seq},
+    image::{Header, Refusal as Unfit},
     message::Instruction,
     pairing::network::NetworkCredentials,
+    status::{DeviceStatus, LinkQuality},
     time::ClockFlag,
     vitals::{Sample, SampleTime, VitalsBatch},
     waveform::Signal,
@@ -361,4 +362,43 @@ async fn a_signal_is_audited_as_asked_for_only_if_the_device_was_asked() {
     ward.leave(&leaving, &SessionEnd::Lost("gone".into())).await;
     ask(10).await.unwrap_err();
     assert_eq!(audited(&ward, AuditEvent::Controlled).await, ["10 s of ecg asked for", "ecg stopped"]);
+}
+
+#[tokio::test]
+async fn an_image_that_found_the_battery_low_is_offered_again_while_the_device_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let ClientId::Wearable(id) = DEVICE else { unreachable!() };
+    let mut device = admitted(&ward, "ABC-DEF-GH2").await;
+    let hardware: HardwareId = "board".parse().unwrap();
+    let refused = FirmwareStatus {
+        state: UpdateState::REFUSED,
+        version: 2,
+        received: 0,
+        length: 0,
+        refusal: Some(Unfit::BATTERY),
+    };
+    let status = DeviceStatus {
+        cadence: Settings::LIVE.cadence(),
+        battery: None,
+        link: LinkQuality::default(),
+        waiting: 0,
+        lost: 0,
+        firmware: Firmware { name: String::new(), version: 1, hardware: hardware.clone() },
+        update: Some(refused),
+    };
+    assert_eq!(ward.take_status(id, status).await, Ok(None));
+    let maker = SigningKey::generate(&mut system_rng());
+    let header = Header::sign(&[1, 2, 3], &hardware, 2, &maker).unwrap();
+    ward.publish_firmware(&[&header.bytes()[..], &[1, 2, 3]].concat(), None, "a test").await.unwrap();
+    let mut offers = || {
+        let queued = std::iter::from_fn(|| device.queue.try_recv().ok());
+        queued.filter(|said| matches!(said, Outbound::Instruction(Instruction::Offer(_)))).count()
+    };
+    assert_eq!(offers(), 1, "when it is published");
+    let now = ward.now().mono;
+    ward.offer_again(now + Duration::from_secs(590)).await;
+    assert_eq!(offers(), 0);
+    ward.offer_again(now + Duration::from_secs(601)).await;
+    assert_eq!(offers(), 1);
 }

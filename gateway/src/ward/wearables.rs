@@ -7,7 +7,7 @@ use protocol::{
     cadence::{Cadence, Settings},
     credential::ClientKind,
     error::Fault,
-    firmware::{FirmwareChunk, FirmwareOffer, FirmwareRequest, FirmwareStatus, UpdateState},
+    firmware::{Firmware, FirmwareChunk, FirmwareOffer, FirmwareRequest, FirmwareStatus, UpdateState},
     id::{ClientId, DeviceId},
     image::{self, Refusal},
     message::Instruction,
@@ -18,7 +18,7 @@ use protocol::{
 use thiserror::Error;
 
 use super::{
-    Ward,
+    State, Ward,
     device::Device,
     event::{WardEvent, rfc3339},
     local,
@@ -85,7 +85,7 @@ impl Ward {
     /// How far a wearable is with an image.
     pub(crate) fn take_firmware_status(&self, device: DeviceId, update: FirmwareStatus) {
         let now = self.now().mono;
-        self.state().device(device, now).update.hear(Some(update));
+        self.state().device(device, now).update.hear(Some(update), now);
     }
 
     /// Tells of updates what is due; how one ended is in the audit.
@@ -106,6 +106,27 @@ impl Ward {
                 }
             }
             self.publish(WardEvent::Firmware { device: device.to_string(), update: UpdateView::new(update) });
+        }
+    }
+
+    /// Offers images again to those in session that could not take them at their time.
+    pub(super) async fn offer_again(&self, now: Monotonic) {
+        let due: Vec<(DeviceId, Firmware)> = {
+            let mut state = self.state();
+            let State { roster, devices, .. } = &mut *state;
+            let due = |(id, device): (&DeviceId, &mut Device)| {
+                roster.session(&ClientId::Wearable(*id))?;
+                device.update.poll_offer(now).then(|| Some((*id, device.firmware()?.clone())))?
+            };
+            devices.iter_mut().filter_map(due).collect()
+        };
+        for (device, runs) in due {
+            let offer = self.store.read(move |view| view.firmware_for(&runs.hardware, runs.version)).await;
+            match offer {
+                Ok(Some(offer)) => drop(self.instruct(device, Instruction::Offer(offer))),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "an image could not be offered again"),
+            }
         }
     }
 
