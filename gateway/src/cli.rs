@@ -39,7 +39,7 @@ use crate::{
     keyfile, selftest,
     store::{Store, audit::AuditEvent},
     ward::{
-        event::SampleView,
+        event::{SampleView, rfc3339},
         view::{AlertReport, OfferView, PatientView, RefusalView, Status, WearableView},
     },
 };
@@ -352,10 +352,11 @@ impl Verb {
             Self::Patients { common } => {
                 common.print(&Request::Patients {}, |p: &Vec<PatientView>| patients(p)).await.map(done)
             }
-            Self::Wearables { common } => common
-                .print(&Request::Wearables {}, |w: &Vec<WearableView>| print::wearables(w))
-                .await
-                .map(done),
+            Self::Wearables { common } => {
+                let today = rfc3339(Clock::start().now().wall);
+                let said = |list: &Vec<WearableView>| print::wearables(list, &today);
+                common.print(&Request::Wearables {}, said).await.map(done)
+            }
             Self::Alerts { common, last } => {
                 let request = Request::Alerts { limit: last };
                 common.print(&request, |a: &Vec<AlertReport>| alerts(a)).await.map(done)

@@ -84,13 +84,14 @@ fn sample_line(sample: &SampleView, is_wanted: impl Fn(&&QuantityView) -> bool) 
     format!("{simulated}{}", values.join(", "))
 }
 
-pub(super) fn wearables(wearables: &[WearableView]) -> String {
+/// The wearables, in about 120 columns; `--json` has all of it. `today` as RFC 3339 begins.
+pub(super) fn wearables(wearables: &[WearableView], today: &str) -> String {
     if wearables.is_empty() {
         return "no wearable is paired; invite one with: gateway pair --wearable --patient P001".into();
     }
     let rows = wearables.iter().map(|wearable| {
         let state = match (wearable.connected, wearable.overdue) {
-            (true, true) => "connected, UPLOAD OVERDUE",
+            (true, true) => "OVERDUE",
             (true, false) => "connected",
             (false, _) => "not connected",
         };
@@ -98,23 +99,21 @@ pub(super) fn wearables(wearables: &[WearableView]) -> String {
         let of = |say: &dyn Fn(&StatusView) -> String| told.map_or_else(|| "?".into(), say);
         [
             wearable.name.clone().unwrap_or_else(|| "-".into()),
-            wearable.id.clone(),
+            wearable.id.chars().take(8).collect(),
             wearable.patient.clone(),
             state.into(),
-            wearable.since.clone().unwrap_or_else(|| "never".into()),
+            wearable.since.as_deref().map_or_else(|| "never".into(), |since| day_or_time(since, today)),
             of(&|told| intervals(told.sample_ms, told.upload_ms, wearable.set)),
             of(&battery),
             of(&link),
-            of(&|told| told.waiting.to_string()),
-            of(&|told| told.lost.to_string()),
-            of(&|told| format!("{} ({})", told.firmware, told.firmware_version)),
+            of(&|told| format!("{}/{}", told.waiting, told.lost)),
+            of(&|told| told.firmware_version.to_string()),
             of(&|told| told.update.as_ref().map_or_else(|| "-".into(), update)),
-            of(&|told| format!("{} ago", Readable(Duration::from_millis(told.age_ms)))),
-            wearable.suite.map_or_else(|| "-".into(), |suite| suite.to_string()),
-            match wearable.post_quantum {
-                Some(true) => "yes".into(),
-                Some(false) => "NO".into(),
-                None => "-".into(),
+            of(&|told| Readable(Duration::from_millis(told.age_ms)).to_string()),
+            match (wearable.suite, wearable.post_quantum) {
+                (Some(suite), Some(true)) => format!("{suite} yes"),
+                (Some(suite), Some(false)) => format!("{suite} NO"),
+                _ => "-".into(),
             },
         ]
     });
@@ -124,17 +123,15 @@ pub(super) fn wearables(wearables: &[WearableView]) -> String {
             "UUID",
             "PATIENT",
             "STATE",
-            "SINCE (UTC)",
-            "SAMPLE/UPLOAD",
+            "SINCE UTC",
+            "INTERVALS",
             "BATTERY",
-            "LINK",
-            "WAITING",
-            "LOST",
-            "FIRMWARE",
+            "LINK/DROPS",
+            "WAIT/LOST",
+            "FW",
             "UPDATE",
             "TOLD",
-            "SUITE",
-            "POST-QUANTUM",
+            "SUITE PQ",
         ],
         rows,
     );
@@ -145,6 +142,12 @@ pub(super) fn wearables(wearables: &[WearableView]) -> String {
     } else {
         table
     }
+}
+
+/// The time of a moment of today, the day of another.
+fn day_or_time(moment: &str, today: &str) -> String {
+    let (day, time) = moment.split_once('T').unwrap_or((moment, ""));
+    if today.starts_with(day) { time.chars().take(8).collect() } else { day.into() }
 }
 
 /// What it does, and what it was set to if that differs.
@@ -166,8 +169,8 @@ fn battery(told: &StatusView) -> String {
 }
 
 fn link(told: &StatusView) -> String {
-    let signal = told.signal_dbm.map_or_else(String::new, |dbm| format!("{dbm} dBm, "));
-    format!("{signal}{} reconnects", told.reconnects)
+    let signal = told.signal_dbm.map_or_else(|| "-".into(), |dbm| format!("{dbm} dBm"));
+    format!("{signal}/{}", told.reconnects)
 }
 
 fn update(update: &UpdateView) -> String {
@@ -327,5 +330,41 @@ mod tests {
         patient.vitals_current = false;
         patient.vitals_age_ms = Some(13_000);
         assert_eq!(newest_vitals(&patient), "-- (last 13 s ago)");
+    }
+
+    #[test]
+    fn a_line_about_a_wearable_fits_a_terminal() {
+        let status = StatusView {
+            sample_ms: 1_000,
+            upload_ms: 60_000,
+            battery: Some(100),
+            charging: Some(false),
+            signal_dbm: Some(-61),
+            reconnects: 12,
+            waiting: 59,
+            lost: 7,
+            firmware: "a name for people".into(),
+            firmware_version: 12,
+            hardware: "board".into(),
+            update: None,
+            age_ms: 13_000,
+        };
+        let wearable = WearableView {
+            id: "07070707-0707-4707-8707-070707070707".into(),
+            name: Some("W001".into()),
+            patient: "P001".into(),
+            connected: true,
+            since: Some("2026-11-21T20:15:00.123Z".into()),
+            overdue: true,
+            set: Some((1_000, 60_000)),
+            status: Some(status),
+            suite: Some(2),
+            post_quantum: Some(false),
+        };
+        let said = |today| wearables(std::slice::from_ref(&wearable), today);
+        let line = "W001  07070707  P001     OVERDUE  20:15:00   1.0 s/60 s  100 %    -61 dBm/12  59/7       12  -       13 s  2 NO";
+        assert_eq!(said("2026-11-21T23:00:00Z").lines().nth(1).unwrap(), line);
+        assert!(said("2026-11-22T00:00:00Z").contains("  2026-11-21  "));
+        assert!(said("").lines().take(2).all(|line| line.chars().count() <= 120));
     }
 }
