@@ -120,10 +120,10 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// Keeps an image that wearables are offered from now on.
+    /// Keeps an image that wearables are offered from now on. The same image again: notes that its signature was checked now.
     ///
     /// # Errors
-    /// [`StoreError::SameVersion`] if one for this hardware has this version.
+    /// [`StoreError::SameVersion`] if another for this hardware has this version.
     pub fn publish_firmware(
         &self,
         header: &Header,
@@ -131,26 +131,35 @@ impl Ledger<'_> {
         verified: bool,
         now: UnixMillis,
     ) -> Result<PublishedImage, StoreError> {
-        let taken = self.exists(
-            "SELECT 1 FROM firmware WHERE doctor = ?1 AND hardware = ?2 AND version = ?3",
-            params![Text(self.doctor), Text(header.hardware()), header.version()],
+        let taken = self.first(
+            "SELECT image, header = ?4 AND body = ?5 AS is_same FROM firmware
+             WHERE doctor = ?1 AND hardware = ?2 AND version = ?3",
+            params![Text(self.doctor), Text(header.hardware()), header.version(), header.bytes(), body],
+            |row| Ok((row.get::<_, i64>("image")?, row.get("is_same")?)),
         )?;
-        if taken {
-            return Err(StoreError::SameVersion);
-        }
-        let image = self.insert(
-            "INSERT INTO firmware (doctor, hardware, version, header, body, verified, published)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                Text(self.doctor),
-                Text(header.hardware()),
-                header.version(),
-                header.bytes(),
-                body,
-                verified,
-                Millis(now)
-            ],
-        )?;
+        let image = match taken {
+            Some((_, false)) => return Err(StoreError::SameVersion),
+            Some((image, true)) => {
+                self.execute(
+                    "UPDATE firmware SET verified = max(verified, ?2) WHERE image = ?1",
+                    params![image, verified],
+                )?;
+                image
+            }
+            None => self.insert(
+                "INSERT INTO firmware (doctor, hardware, version, header, body, verified, published)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    Text(self.doctor),
+                    Text(header.hardware()),
+                    header.version(),
+                    header.bytes(),
+                    body,
+                    verified,
+                    Millis(now)
+                ],
+            )?,
+        };
         let kept = self.first(
             "SELECT image, hardware, version, length(body) AS length, verified, published FROM firmware
              WHERE image = ?1",

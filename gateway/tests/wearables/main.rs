@@ -245,7 +245,19 @@ async fn no_image_is_published_that_is_none_or_that_the_key_did_not_sign() {
     let stranger = clinic.file("stranger.pub", hex::encode(maker(9).verifying_key().to_bytes()).as_bytes());
     assert!(refused(&["firmware", "publish", &good, "--key", &stranger]).await.contains("maker"));
     assert_eq!(clinic.json(&["firmware", "publish", &good]).await["verified"], false, "no key was given");
-    assert!(refused(&["firmware", "publish", &good]).await.contains("withdraw it first"));
+    let other = clinic.image(&[9], BOARD, 7);
+    assert!(refused(&["firmware", "publish", &other]).await.contains("withdraw it first"));
+    assert_eq!(clinic.json(&["firmware", "list"]).await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_same_image_published_again_with_the_key_is_checked_and_marked_so() {
+    let clinic = Clinic::open().await;
+    let (file, key) = (clinic.image(&[1, 2, 3], BOARD, 7), clinic.maker());
+    let publish = ["firmware", "publish", &file];
+    assert_eq!(clinic.json(&publish).await["verified"], false);
+    assert_eq!(clinic.json(&["firmware", "publish", &file, "--key", &key]).await["verified"], true);
+    assert_eq!(clinic.json(&publish).await["verified"], true, "it was checked once");
     assert_eq!(clinic.json(&["firmware", "list"]).await.as_array().unwrap().len(), 1);
 }
 
