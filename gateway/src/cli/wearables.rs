@@ -8,7 +8,10 @@ use std::{
 };
 
 use clap::Subcommand;
-use host::exit::{Exit, Stop};
+use host::{
+    exit::{Exit, Stop},
+    signals::Signals,
+};
 use protocol::{
     cadence::{Interval, Settings},
     image,
@@ -21,7 +24,7 @@ use zeroize::Zeroizing;
 
 use super::{Common, line, print::firmware};
 use crate::{
-    control::Request,
+    control::{Request, client::Watch},
     ward::{
         event::WardEvent,
         view::{ImageView, SettingsView, WaveformAsked},
@@ -193,6 +196,7 @@ impl Received {
     }
 }
 
+/// Shows a signal. Whoever interrupts it stops it on the device, too.
 pub(super) async fn waveform(
     common: &Common,
     wearable: String,
@@ -202,10 +206,33 @@ pub(super) async fn waveform(
 ) -> Result<Exit, Stop> {
     let went_away =
         |error: io::Error| Stop::new(Exit::Unavailable, format!("the gateway went away: {error}"));
-    let mut watch = common.target().connect().await?.watch().await.map_err(went_away)?;
-    let request = Request::Waveform { name: wearable, signal: signal.to_string(), seconds };
-    let asked: WaveformAsked = common.ask(&request).await?;
-    let mut received = Received::default();
+    let mut signals =
+        Signals::listen(false).map_err(|error| Stop::new(Exit::Unavailable, error.to_string()))?;
+    let watch = common.target().connect().await?.watch().await.map_err(went_away)?;
+    let asks = |seconds| Request::Waveform { name: wearable.clone(), signal: signal.to_string(), seconds };
+    let (request, mut received) = (asks(seconds), Received::default());
+    tokio::select! {
+        shown = show(common, watch, &request, seconds, csv, &mut received) => shown?,
+        () = signals.next() => drop(common.ask::<WaveformAsked>(&asks(0)).await?),
+    }
+    let missing = received.missing();
+    if common.json {
+        line(&json!({ "complete": missing.is_empty(), "missing": missing }).to_string());
+    } else if !missing.is_empty() {
+        writeln!(io::stderr(), "missing: {}", missing.join("; ")).ok();
+    }
+    Ok(if missing.is_empty() { Exit::Done } else { Exit::InPart })
+}
+
+async fn show(
+    common: &Common,
+    mut watch: Watch,
+    request: &Request,
+    seconds: u16,
+    csv: bool,
+    received: &mut Received,
+) -> Result<(), Stop> {
+    let asked: WaveformAsked = common.ask(request).await?;
     let end = tokio::time::Instant::now() + Duration::from_secs(seconds.into()) + LATE;
     while let Ok(event) = tokio::time::timeout_at(end, watch.next()).await {
         let Some(event) = event else {
@@ -235,13 +262,7 @@ pub(super) async fn waveform(
             _ => {}
         }
     }
-    let missing = received.missing();
-    if common.json {
-        line(&json!({ "complete": missing.is_empty(), "missing": missing }).to_string());
-    } else if !missing.is_empty() {
-        writeln!(io::stderr(), "missing: {}", missing.join("; ")).ok();
-    }
-    Ok(if missing.is_empty() { Exit::Done } else { Exit::InPart })
+    Ok(())
 }
 
 /// A batch for people or for a table; SIMULATED stands on every line for people and in the head of a table.

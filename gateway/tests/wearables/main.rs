@@ -21,6 +21,7 @@ use protocol::{
     waveform::{Signal, WaveformRequest},
 };
 use serde_json::json;
+use tokio::process::Command;
 
 use crate::support::*;
 
@@ -90,6 +91,20 @@ async fn a_waveform_is_shown_as_it_comes_and_marked_as_simulated() {
     assert_eq!(code, 0);
     assert!(text.starts_with("# ecg, 100 Hz, mV SIMULATED\nnumber,value\n0,0\n1,0.005\n"), "{text}");
     assert_eq!(text.lines().count(), 202);
+}
+
+#[tokio::test]
+async fn whoever_interrupts_a_waveform_stops_it_on_the_device() {
+    let clinic = Clinic::open().await;
+    let mut device = clinic.pair("W001", &[]).await;
+    let watching = clinic.start(&["waveform", "--wearable", "W001", "--signal", "ecg", "--seconds", "600"]);
+    let request = |seconds| Instruction::Waveform(WaveformRequest { signal: Signal::ECG, seconds });
+    assert_eq!(device.instruction().await, request(600));
+    let pid = watching.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
+    assert_eq!(device.instruction().await, request(0));
+    let (code, _, said) = ended(watching).await;
+    assert_eq!((code, said.contains("nothing came")), (3, true), "{said}");
 }
 
 #[tokio::test]

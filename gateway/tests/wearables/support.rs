@@ -36,7 +36,12 @@ use protocol::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::{io::AsyncWriteExt, net::TcpStream, process::Command, sync::broadcast::Receiver};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    process::{Child, Command},
+    sync::broadcast::Receiver,
+};
 
 pub(crate) const PATIENT: &str = "P001";
 pub(crate) const BOARD: &str = "board";
@@ -81,15 +86,18 @@ impl Clinic {
 
     /// Runs a verb to its end: exit code, standard output, standard error.
     pub(crate) async fn verb(&self, arguments: &[&str], input: &str) -> (i32, String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
-        command.args(arguments).arg("--data-dir").arg(&self.gateway.facts().data_dir);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = self.start(arguments);
         // A verb that reads nothing may be gone already.
         child.stdin.take().unwrap().write_all(input.as_bytes()).await.ok();
-        let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (ended.status.code().unwrap(), text(ended.stdout), text(ended.stderr))
+        ended(child).await
+    }
+
+    /// Starts a verb.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        command.args(arguments).arg("--data-dir").arg(&self.gateway.facts().data_dir);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.spawn().unwrap()
     }
 
     /// Runs a verb that must succeed, and gives its answer.
@@ -189,6 +197,13 @@ impl Clinic {
         };
         tokio::time::timeout(PATIENCE, gone).await.unwrap();
     }
+}
+
+/// How a verb ended: exit code, standard output, standard error.
+pub(crate) async fn ended(verb: Child) -> (i32, String, String) {
+    let ended = tokio::time::timeout(PATIENCE, verb.wait_with_output()).await.unwrap().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (ended.status.code().unwrap(), text(ended.stdout), text(ended.stderr))
 }
 
 /// Pairs the patient's own client, as far as the store sees it; it never comes.
