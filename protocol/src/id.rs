@@ -85,7 +85,7 @@ macro_rules! byte_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub struct $name([u8; 16]);
+        pub struct $name(#[serde(deserialize_with = "crate::codec::array")] [u8; 16]);
 
         impl $name {
             /// The id of these 16 bytes.

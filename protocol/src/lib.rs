@@ -18,7 +18,7 @@ extern crate std;
 pub mod alert;
 pub mod backoff;
 pub mod cadence;
-mod codec;
+pub mod codec;
 pub mod credential;
 pub mod endpoint;
 pub mod error;

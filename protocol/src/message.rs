@@ -148,6 +148,7 @@ impl FromClient<'_> {
 /// Body of SESSION_TOKEN.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SessionToken {
+    #[serde(deserialize_with = "crate::codec::array")]
     pub(crate) token: [u8; 16],
     pub(crate) expires: UnixMillis,
 }

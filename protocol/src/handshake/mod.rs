@@ -145,6 +145,7 @@ pub(crate) struct Extension {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct HelloReply {
     pub(crate) suite: u8,
+    #[serde(deserialize_with = "crate::codec::array")]
     pub(crate) nonce: [u8; 32],
     pub(crate) share: Vec<u8>,
     pub(crate) timestamp: UnixMillis,
@@ -156,6 +157,7 @@ pub(crate) struct GatewayProof {
     pub(crate) gateway: GatewayId,
     pub(crate) key: KeyId,
     pub(crate) signature: Vec<u8>,
+    #[serde(deserialize_with = "crate::codec::array")]
     pub(crate) mac: [u8; 32],
 }
 

@@ -71,7 +71,9 @@ pub(crate) struct Resume {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ResumeReply {
+    #[serde(deserialize_with = "crate::codec::array")]
     nonce: [u8; 32],
+    #[serde(deserialize_with = "crate::codec::array")]
     share: [u8; 32],
     timestamp: UnixMillis,
 }

@@ -63,7 +63,9 @@ pub(crate) struct Grant {
     gateway: GatewayId,
     doctor: DoctorId,
     login: Vec<u8>,
+    #[serde(deserialize_with = "crate::codec::array")]
     alerts: [u8; 32],
+    #[serde(deserialize_with = "crate::codec::array")]
     tls_spki: [u8; 32],
     /// A wearable's own network, if it is given one.
     network: Option<NetworkCredentials>,

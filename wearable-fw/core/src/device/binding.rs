@@ -56,24 +56,33 @@ mod pinned {
         Serializer, Vec, key,
     };
 
-    type Stored = (GatewayId, DoctorId, Vec<u8>, [u8; 32], [u8; 32]);
+    #[derive(Serialize, Deserialize)]
+    struct Stored {
+        gateway: GatewayId,
+        doctor: DoctorId,
+        login: Vec<u8>,
+        #[serde(deserialize_with = "protocol::codec::array")]
+        alerts: [u8; 32],
+        #[serde(deserialize_with = "protocol::codec::array")]
+        tls_spki: [u8; 32],
+    }
 
     pub(super) fn serialize<S: Serializer>(
         gateway: &PinnedGateway,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let stored: Stored = (
-            gateway.gateway,
-            gateway.doctor.clone(),
-            gateway.login.to_bytes(),
-            gateway.alerts.to_bytes(),
-            gateway.tls_spki,
-        );
+        let stored = Stored {
+            gateway: gateway.gateway,
+            doctor: gateway.doctor.clone(),
+            login: gateway.login.to_bytes(),
+            alerts: gateway.alerts.to_bytes(),
+            tls_spki: gateway.tls_spki,
+        };
         stored.serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PinnedGateway, D::Error> {
-        let (gateway, doctor, login, alerts, tls_spki) = Stored::deserialize(deserializer)?;
+        let Stored { gateway, doctor, login, alerts, tls_spki } = Stored::deserialize(deserializer)?;
         let login = LoginVerifyingKey::Ed25519(key(&login)?);
         let alerts = key(&alerts)?;
         Ok(PinnedGateway { gateway, doctor, login, alerts, tls_spki })
@@ -81,7 +90,7 @@ mod pinned {
 }
 
 mod login {
-    use super::{Deserialize, Deserializer, Ed25519Key, Secret, Serialize, Serializer};
+    use super::{Deserializer, Ed25519Key, Secret, Serialize, Serializer};
 
     pub(super) fn serialize<S: Serializer>(
         key: &Secret<Ed25519Key>,
@@ -93,7 +102,7 @@ mod login {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Secret<Ed25519Key>, D::Error> {
-        <[u8; 32]>::deserialize(deserializer).map(Secret::new)
+        protocol::codec::array(deserializer).map(Secret::new)
     }
 }
 

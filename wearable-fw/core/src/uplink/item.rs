@@ -22,6 +22,7 @@ pub(super) struct Mark {
     /// How many of the numbers up to `acknowledged` it never got.
     pub(super) lost: u64,
     /// What the next batch names as its predecessor.
+    #[serde(deserialize_with = "protocol::codec::array")]
     pub(super) previous: [u8; 32],
 }
 
