@@ -184,15 +184,28 @@ impl Ward {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps grace periods, resends and rekeys going until dropped; never returns.
+    /// Keeps grace periods, resends and rekeys going, and writes down what is due, until dropped; never returns.
     pub async fn run(&self) {
+        tokio::join!(self.keep_time(), self.keep_books());
+    }
+
+    /// Waits for nothing but the clock: a disk that is slow must not keep anybody in the group.
+    async fn keep_time(&self) {
         let mut tick = tokio::time::interval(TICK);
+        loop {
+            tick.tick().await;
+            self.tick();
+        }
+    }
+
+    async fn keep_books(&self) {
+        let mut tick = tokio::time::interval(TICK);
+        // The first at once.
         let mut minute = tokio::time::interval(Duration::from_secs(60));
         let mut health = self.store.health();
         loop {
             tokio::select! {
-                _ = tick.tick() => self.tick().await,
-                // The first at once.
+                _ = tick.tick() => self.tell_updates(self.now().mono).await,
                 _ = minute.tick() => self.each_minute().await,
                 Ok(()) = health.changed() => {
                     let health = *health.borrow_and_update();
@@ -216,16 +229,14 @@ impl Ward {
         }
     }
 
-    async fn tick(&self) {
+    fn tick(&self) {
         let now = self.now();
-        {
-            let mut state = self.state();
-            let State { roster, deliveries, .. } = &mut *state;
-            roster.tick(now.mono, &mut system_rng());
-            deliveries.send_due(now.mono, now.wall, |patient, alert| roster.direct_if_room(patient, alert));
-        }
+        let mut state = self.state();
+        let State { roster, deliveries, .. } = &mut *state;
+        roster.tick(now.mono, &mut system_rng());
+        deliveries.send_due(now.mono, now.wall, |patient, alert| roster.direct_if_room(patient, alert));
+        drop(state);
         self.find_overdue(now.mono);
-        self.tell_updates(now.mono).await;
     }
 
     /// The binding with which a client of this id and key may log in: the active one, or the one that waits for its
