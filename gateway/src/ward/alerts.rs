@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use host::entropy::system_rng;
 use protocol::{
-    alert::{Alert, Audience, Draft, Priority},
+    alert::{Alert, Audience, Draft, Priority, UnverifiedReceipt},
     error::Fault,
     id::{AlertId, ClientId, PatientId},
 };
@@ -14,11 +14,12 @@ use thiserror::Error;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{
-    Ward,
+    Admitted, Ward,
     event::{WardEvent, rfc3339},
+    local,
     view::{AlertReport, Missing},
 };
-use crate::store::{StoreError, View, audit::AuditEvent, clients::Standing};
+use crate::store::{StoreError, View, alerts::ReceiptOutcome, audit::AuditEvent, clients::Standing};
 
 /// What the doctor asks for.
 #[derive(Debug, Clone)]
@@ -144,11 +145,41 @@ impl Ward {
     pub(super) async fn catch_up(&self, patient: &PatientId) -> Result<(), Fault> {
         let (id, now) = (patient.clone(), self.now());
         let missed = self.store.read(move |view| view.undelivered(&id, now.wall)).await;
-        let missed = missed.map_err(|error| super::local(&error))?;
+        let missed = missed.map_err(|error| local(&error))?;
         let mut state = self.state();
         for alert in missed.into_iter().map(Arc::new) {
             let sent = state.roster.direct_if_room(patient, &alert);
             state.deliveries.catch_up(&alert, patient, sent, now.mono);
+        }
+        Ok(())
+    }
+
+    /// Stores a receipt if it is the patient's.
+    ///
+    /// # Errors
+    /// [`Fault::DeniedProof`], [`Fault::LocalStorage`].
+    pub(crate) async fn take_receipt(
+        &self,
+        admitted: &Admitted,
+        receipt: UnverifiedReceipt,
+    ) -> Result<(), Fault> {
+        let (ClientId::Patient(patient), Some(key)) = (&admitted.client, &admitted.receipt_key) else {
+            return Err(Fault::DeniedProof);
+        };
+        let receipt = receipt.verify(patient, key, &self.identity.alerts.verifying_key())?;
+        let (alert, stage) = (receipt.alert(), receipt.stage());
+        let (id, now) = (patient.clone(), self.now());
+        let stored = self.store.write(move |ledger| ledger.record_receipt(&id, &receipt, now.wall)).await;
+        let outcome = match stored {
+            Ok(outcome) => outcome,
+            // Somebody who came into the ward between recording and sending, or whom a cancellation reached who had
+            // not been meant by the alert: nothing is expected of it.
+            Err(StoreError::UnknownAlert) => return Ok(()),
+            Err(error) => return Err(local(&error)),
+        };
+        let after = self.state().deliveries.confirm(alert, patient, stage, now.mono);
+        if outcome == ReceiptOutcome::New {
+            self.publish(WardEvent::receipt(alert, patient, stage, after));
         }
         Ok(())
     }

@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-use crypto::identity::SigningKey;
+use crypto::{Secret, identity::SigningKey};
 use protocol::{
-    cadence::Interval,
+    cadence::{Interval, Settings},
     credential::{ClientIdentity, ClientKind, LoginKey, PinnedClient},
     firmware::{Firmware, FirmwareStatus, UpdateState},
     frame::FrameReader,
-    handshake::{Channel, Terms, initiator::AwaitReply, responder::Login},
+    handshake::{Channel, Established, Terms, initiator::AwaitReply, responder::Login},
     id::{BootId, HardwareId, Seq},
     image::{Header, Refusal as Unfit},
     message::Instruction,
-    pairing::network::NetworkCredentials,
+    pairing::{code::Selector, network::NetworkCredentials},
     status::{DeviceStatus, LinkQuality},
-    time::ClockFlag,
+    time::{ClockFlag, UnixMillis},
     vitals::{Sample, SampleTime, VitalsBatch},
     waveform::Signal,
 };
@@ -23,7 +23,7 @@ use super::{
     people::{Invitation, OFFER_LIFETIME},
     *,
 };
-use crate::net::tls::new_identity;
+use crate::{net::tls::new_identity, store::offers::Offer};
 
 const DEVICE: ClientId = ClientId::Wearable(DeviceId::from_bytes([7; 16]));
 
