@@ -27,6 +27,9 @@ const HEAD: usize = 24;
 const BOUND: usize = 12;
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
+/// An encoded record.
+type Content = Zeroizing<Vec<u8>>;
+
 /// What an opened store held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<T> {
@@ -106,23 +109,27 @@ impl<T: Serialize + DeserializeOwned> ConfigStore<T> {
             newest: None,
             content: PhantomData,
         };
-        let mut found = Found::Nothing;
-        for (index, range) in store.slots.clone().iter().enumerate() {
-            match store.read(flash, range)? {
-                Found::Record((version, record)) => {
-                    if store.newest.is_none_or(|(_, newest)| newest < version) {
-                        store.newest = Some((index, version));
-                        found = Found::Record(record);
-                    }
-                }
-                Found::Unreadable if store.newest.is_none() => found = Found::Unreadable,
-                Found::Unreadable | Found::Nothing => {}
+        let [first, second] = &store.slots;
+        let records = [store.read(flash, first)?, store.read(flash, second)?];
+        let [first, second] = records.each_ref().map(|record| match record {
+            Found::Record((version, _)) => Some(*version),
+            Found::Nothing | Found::Unreadable => None,
+        });
+        let newer = usize::from(second > first);
+        // A record is big beside a board's stack: it is decoded once, and the older one if the newer cannot be.
+        for index in [newer, 1 - newer] {
+            if let Some(Found::Record((version, content))) = records.get(index)
+                && let Ok(record) = postcard::from_bytes(content)
+            {
+                store.newest = Some((index, *version));
+                return Ok((store, Found::Record(record)));
             }
         }
-        Ok((store, found))
+        let erased = records.iter().all(|record| matches!(record, Found::Nothing));
+        Ok((store, if erased { Found::Nothing } else { Found::Unreadable }))
     }
 
-    fn read<F: Flash>(&self, flash: &mut F, slot: &Range<u32>) -> Result<Found<(u32, T)>, ConfigError> {
+    fn read<F: Flash>(&self, flash: &mut F, slot: &Range<u32>) -> Result<Found<(u32, Content)>, ConfigError> {
         let Some(bytes) = read_record(flash, slot)? else { return Ok(Found::Unreadable) };
         if bytes.is_empty() {
             return Ok(Found::Nothing);
@@ -130,13 +137,13 @@ impl<T: Serialize + DeserializeOwned> ConfigStore<T> {
         Ok(self.unseal(&bytes).map_or(Found::Unreadable, Found::Record))
     }
 
-    fn unseal(&self, record: &[u8]) -> Option<(u32, T)> {
+    fn unseal(&self, record: &[u8]) -> Option<(u32, Content)> {
         let (head, sealed) = record.split_first_chunk::<HEAD>()?;
         let (bound, nonce) = head.split_first_chunk::<BOUND>()?;
         let version = u32::from_le_bytes(*head.get(4..)?.first_chunk()?);
         let nonce: &[u8; 12] = nonce.first_chunk()?;
         let content = self.key.open(nonce, &self.aad(bound), sealed).ok().map(Zeroizing::new)?;
-        Some((version, postcard::from_bytes(&content).ok()?))
+        Some((version, content))
     }
 
     fn aad(&self, bound: &[u8; BOUND]) -> Vec<u8> {
