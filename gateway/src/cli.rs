@@ -1,46 +1,46 @@
 //! The command line: what a person typed, and carrying out a verb. `--json` prints the gateway's reply as it came; how it
 //! is printed for people is in `print`.
 
+mod alert;
+mod pairing;
 mod print;
+mod rotate;
 mod wearables;
 
 use std::{
-    io::{self, IsTerminal, Write},
-    path::{Path, PathBuf},
+    io::{self, Write},
+    path::PathBuf,
     time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
 use host::{
-    Clock,
-    datadir::{self, DataDir},
+    Clock, datadir,
     exit::{Exit, Stop},
 };
 use protocol::{
     id::{DoctorId, PatientId},
-    pairing::{code::PairingCode, network::NetworkCredentials},
+    pairing::code::PairingCode,
     waveform::Signal,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use self::wearables::FirmwareVerb;
 use self::{
-    print::{alerts, patients, receipts, refusals, status, vitals},
-    wearables::{network, parse_seconds, parse_signal},
+    alert::alert,
+    pairing::{network, pair},
+    print::{alerts, patients, refusals, status, vitals},
+    rotate::rotate_database_key,
+    wearables::{parse_seconds, parse_signal},
 };
+pub use self::{pairing::pairing_line, wearables::FirmwareVerb};
 use crate::{
-    app::DATABASE,
     check_device::CheckArgs,
     config::{Config, ConfigFile, parse_duration},
-    control::{
-        Request,
-        client::{Client, Target},
-    },
-    keyfile, selftest,
-    store::{Store, audit::AuditEvent},
+    control::{Request, client::Target},
+    selftest,
     ward::{
         event::{SampleView, rfc3339},
-        view::{AlertReport, OfferView, PatientView, RefusalView, Status, WearableView},
+        view::{AlertReport, PatientView, RefusalView, WearableView},
     },
 };
 
@@ -408,121 +408,6 @@ impl Verb {
 
 fn done<T>(_: T) -> Exit {
     Exit::Done
-}
-
-async fn rotate_database_key(id: &DoctorId, data_dir: Option<&Path>) -> Result<(), Stop> {
-    let folder = datadir::resolve("gateway", id.as_str(), data_dir, false)?;
-    if !folder.join(DATABASE).exists() {
-        let message = format!("there is no gateway of {id} in {}", folder.display());
-        return Err(Stop::new(Exit::Usage, message));
-    }
-    let data_dir = DataDir::open(&folder)?;
-    line("Encrypting the database anew; nothing is lost if this is interrupted.");
-    let failed = |error: &dyn std::fmt::Display| Stop::new(Exit::Failed, error.to_string());
-    let doctor = id.clone();
-    let rotated = tokio::task::spawn_blocking(move || -> Result<Store, Stop> {
-        keyfile::rotate(&data_dir)?;
-        let key = keyfile::obtain(&data_dir)?.key;
-        Store::open(&data_dir.path().join(DATABASE), &key, &doctor).map_err(|error| failed(&error))
-    });
-    let store = rotated.await.map_err(|error| failed(&error))??;
-    let (doctor, now) = (id.to_string(), Clock::start().now().wall);
-    let audited = store.write(move |ledger| {
-        ledger.audit(AuditEvent::Controlled, &doctor, "", "the database has a new key", now)
-    });
-    audited.await.map_err(|error| failed(&error))?;
-    store.close().await;
-    line("Done. Only backups from before still need the old key.");
-    Ok(())
-}
-
-async fn pair(
-    common: &Common,
-    wearable: bool,
-    patient: PatientId,
-    replace: bool,
-    code: Option<PairingCode>,
-    network: Option<NetworkCredentials>,
-    count: u16,
-) -> Result<(), Stop> {
-    let mut client: Client = common.target().connect().await?;
-    let status: Status = client.request(&Request::Status {}).await?;
-    let kind = if wearable { "wearable" } else { "patient" };
-    let shown_here = code.is_none();
-    let request = Request::Pair {
-        kind: kind.into(),
-        patient: patient.to_string(),
-        replace,
-        code: code.map(|code| code.to_string()),
-        network: network.map(|network| (network.ssid().to_owned(), network.expose().to_owned())),
-    };
-    for _ in 0..count {
-        let offer: OfferView = client.request(&request).await?;
-        if common.json {
-            line(&serde_json::to_string(&offer).unwrap_or_default());
-        } else if shown_here {
-            line(&format!("code {}   good for 10 minutes and 3 tries", offer.code));
-            line(&format!("type on the {kind}'s machine:  {}", pairing_line(&status, &offer)));
-        } else {
-            line(&format!("the wearable with code {} may pair for {patient} now", offer.code));
-        }
-    }
-    Ok(())
-}
-
-/// The exact line to type on the client's machine.
-#[must_use]
-pub fn pairing_line(status: &Status, offer: &OfferView) -> String {
-    let address = |listen: &str, default: &str| {
-        if listen == default { String::new() } else { format!(" --gateway {listen}") }
-    };
-    if offer.kind == "patient" {
-        let gateway = address(&status.patients_listen, "127.0.0.1:7300");
-        format!("patient --id {} --doctor_id {}{gateway} --pair {}", offer.patient, status.doctor, offer.code)
-    } else {
-        let gateway = address(&status.wearables_listen, "127.0.0.1:7301");
-        format!("wearable{gateway} --pair {}", offer.code)
-    }
-}
-
-async fn alert(
-    common: &Common,
-    text: Option<String>,
-    to: &str,
-    cancel: Option<String>,
-    wait: Duration,
-    expires: Duration,
-    yes: bool,
-) -> Result<Exit, Stop> {
-    let mut client = common.target().connect().await?;
-    let to: Option<Vec<String>> =
-        (to != "all").then(|| to.split(',').map(|id| id.trim().to_owned()).collect());
-    if !yes && io::stdin().is_terminal() && io::stdout().is_terminal() {
-        let patients: Vec<PatientView> = client.request(&Request::Patients {}).await?;
-        let count = to.as_ref().map_or(patients.len(), Vec::len);
-        if !confirmed(&format!("Send to {count} patients? y/N ")) {
-            return Err(Stop::new(Exit::Failed, "not sent"));
-        }
-    }
-    let text = text.unwrap_or_else(|| "The earlier alert is called off.".into());
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let request =
-        Request::Alert { text, to, wait_ms: millis(wait), expires_ms: millis(expires), cancels: cancel };
-    let report: AlertReport = client.request(&request).await?;
-    if common.json {
-        line(&serde_json::to_string(&report).unwrap_or_default());
-    } else {
-        line(receipts(&report).trim_end());
-    }
-    let complete = report.recipients > 0 && report.missing.is_empty();
-    Ok(if complete { Exit::Done } else { Exit::InPart })
-}
-
-fn confirmed(question: &str) -> bool {
-    let mut out = io::stdout();
-    let mut answer = String::new();
-    let asked = write!(out, "{question}").and_then(|()| out.flush());
-    asked.and_then(|()| io::stdin().read_line(&mut answer)).is_ok() && answer.trim().eq_ignore_ascii_case("y")
 }
 
 /// Prints a line; a reader that went away is no error of ours.

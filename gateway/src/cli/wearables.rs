@@ -1,8 +1,8 @@
-//! Verbs about wearables: settings, waveforms, firmware, and the network that a pairing gives.
+//! Verbs about wearables: settings, waveforms, firmware.
 
 use std::{
     fmt::Write as _,
-    io::{self, BufRead, IsTerminal, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,12 +15,10 @@ use host::{
 use protocol::{
     cadence::{Interval, Settings},
     image,
-    pairing::network::NetworkCredentials,
     time::Readable,
     waveform::{MAX_SECONDS, Signal},
 };
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::{Common, line, print::firmware};
 use crate::{
@@ -129,19 +127,6 @@ fn read_file(path: &Path, largest: u64) -> Result<Vec<u8>, Stop> {
         return Err(Stop::new(Exit::Usage, format!("{} is longer than {largest} bytes", path.display())));
     }
     Ok(content)
-}
-
-/// The passphrase of a network, from standard input: it must not stand on a command line, which others can see.
-pub(super) fn network(ssid: String) -> Result<NetworkCredentials, Stop> {
-    let input = io::stdin();
-    if input.is_terminal() {
-        write!(io::stderr(), "passphrase of {ssid} (it shows as you type; empty for an open network): ").ok();
-    }
-    let mut passphrase = Zeroizing::new(String::with_capacity(128));
-    let read = input.lock().read_line(&mut passphrase);
-    read.map_err(|error| Stop::new(Exit::Usage, format!("no passphrase on standard input: {error}")))?;
-    let typed = Zeroizing::new(passphrase.trim_end_matches(['\r', '\n']).to_owned());
-    NetworkCredentials::new(ssid, typed).map_err(|error| Stop::new(Exit::Usage, error.to_string()))
 }
 
 /// What came of a signal that was asked for.
