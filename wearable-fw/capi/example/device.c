@@ -157,7 +157,7 @@ int main(int argc, char **argv) {
     vw_device *device;
     check(vw_device_new(&config, now_ms(), &device), "vw_device_new");
     if (argc == 5) /* the person who typed the code is at the device */
-        check(vw_device_pair(device, argv[4], now_ms()), "vw_device_pair");
+        check(vw_device_act(device, VW_ACT_PAIR, argv[4], now_ms()), "vw_device_act");
 
     const uint64_t end = now_ms() + LIMIT_MS;
     uint64_t acknowledged = 0, last = 0;

@@ -14,8 +14,11 @@
  * Threads: a handle is used by one thread at a time. The functions of vw_storage and vw_random must not call this library;
  * if they do, they are told VW_E_BUSY.
  *
- * Every function takes NULL for what it is: VW_E_ARGUMENT, and nothing was done. Pointers are used during the call only,
- * except for the functions and contexts of vw_config, which are used until vw_device_free.
+ * They must return: no longjmp and no C++ exception may leave them.
+ *
+ * Every function takes NULL for what it is: VW_E_ARGUMENT, and nothing was done (vw_device_free(NULL) is VW_OK, as free's).
+ * Pointers are used during the call only, except for the functions and contexts of vw_config, which are used until
+ * vw_device_free. A handle that was freed must not be used again: that is noticed now and then, and cannot be always.
  */
 #ifndef VITALWARD_DEVICE_H
 #define VITALWARD_DEVICE_H
@@ -37,7 +40,9 @@ extern "C" {
 
 /* What vw_device_tick wishes. */
 #define VW_LINK_NOTHING 0
-#define VW_LINK_DIAL 1    /* Connect to the gateway's port for wearables; then vw_device_link with 1, or 0 if it failed. */
+/* Connect to the gateway's port for wearables. The device waits until it is told how that went, and does not dial again
+   before: vw_device_link with 1, or with 0 if it failed. */
+#define VW_LINK_DIAL 1
 #define VW_LINK_HANG_UP 2 /* Send what vw_device_send still gives, then close. No vw_device_link. */
 
 #define VW_PAGE 4096      /* Bytes of a page of storage. */
@@ -49,6 +54,8 @@ extern "C" {
 /*
  * Where the device keeps what must survive: its binding to the gateway (sealed under the storage key) and its samples.
  * A flash chip, an EEPROM, or a file. Each function returns 0 if it did what it should, after it is durable.
+ * The number of pages stays the same for the device's life, and each page keeps its address: what lies where follows
+ * from both.
  * Power may fail at any moment, also in the middle of a write; whatever was done is then taken up at the next start.
  */
 typedef struct vw_storage {
@@ -69,7 +76,7 @@ typedef struct vw_random {
 
 typedef struct vw_config {
     size_t size;             /* sizeof(vw_config): refused if header and library differ. */
-    uint8_t device_id[16];   /* The device's UUID, for life; not all zero. */
+    uint8_t device_id[16];   /* The device's UUID, for life; not all 0 and not all 0xff. */
     uint8_t storage_key[32]; /* Random, different on each device, from the chip's key store; not one byte repeated. */
     const char *name;        /* What people call it: 1 to 32 of A-Z a-z 0-9 - _ . */
     const char *firmware;    /* Its firmware's name: at most 32 printable ASCII characters. */
@@ -106,6 +113,7 @@ typedef struct vw_value {
 #define VW_EVENT_SETTINGS 11    /* The gateway wants a sample each so many ms. */
 #define VW_EVENT_MISSED 12      /* So many events were not read in time. */
 #define VW_EVENT_OTHER 13       /* For a log. */
+#define VW_EVENT_RESET 14       /* The factory reset is done. */
 
 #define VW_MODE_UNPROVISIONED 0
 #define VW_MODE_PAIRING_OPEN 1
@@ -127,22 +135,33 @@ typedef struct vw_device vw_device;
 int32_t vw_device_new(const vw_config *config, uint64_t now_ms, vw_device **device);
 
 /*
- * Opens the pairing window for ten minutes. Call it only because a person at the device asked for it (held its button).
- * With a code (XXX-XXX-XXX, from the gateway) it is tried; with NULL the device makes its own and tells it as an event.
- * A device that is paired keeps its gateway and its samples until the new one has proved itself.
+ * Opens the pairing window for ten minutes. With a code (XXX-XXX-XXX, from the gateway) it is tried; with NULL the device
+ * makes its own and tells it as an event. A device that is paired keeps its gateway and its samples until the new one has
+ * proved itself.
  */
-int32_t vw_device_pair(vw_device *device, const char *code, uint64_t now_ms);
+#define VW_ACT_PAIR 1
+/* The next try to reach the gateway is now. */
+#define VW_ACT_RETRY 2
+/* Factory reset: erases keys, binding and samples, and tells VW_EVENT_RESET (or VW_EVENT_STORAGE: reset again). Ask the
+   person first. */
+#define VW_ACT_RESET 3
+/* Ends the session before the device is switched off: send what vw_device_send still gives, close, and free the handle. */
+#define VW_ACT_GOODBYE 4
+
+/* Does what a person at the device asked for (VW_ACT_*); call it for no other reason. Only pairing takes a code. */
+int32_t vw_device_act(vw_device *device, uint32_t action, const char *code, uint64_t now_ms);
 
 /* The connection that was wished for is there (up = 1), or it failed or ended (0). */
 int32_t vw_device_link(vw_device *device, uint8_t up, uint64_t now_ms);
 
-/* Takes bytes that came over the connection, in pieces of any size. */
+/* Takes bytes that came over the connection, in pieces of any size. With length 0, bytes may be NULL: nothing came. */
 int32_t vw_device_receive(vw_device *device, const uint8_t *bytes, size_t length, uint64_t now_ms);
 
 /* Writes the next bytes for the connection to buffer, and how many to *written; 0: nothing to send. */
 int32_t vw_device_send(vw_device *device, uint8_t *buffer, size_t capacity, size_t *written);
 
-/* Does what is due. Returns VW_LINK_* or an error, and writes to *next_ms when to call again at the latest. */
+/* Does what is due. Returns VW_LINK_* or an error, and writes to *next_ms when to call again at the
+   latest; UINT64_MAX if nothing is due. */
 int32_t vw_device_tick(vw_device *device, uint64_t now_ms, uint64_t *next_ms);
 
 /*

@@ -13,7 +13,7 @@ use protocol::{
 };
 use rand_core::CryptoRng;
 use wearable_core::{
-    device::{BootError, Device, HOLD, LinkWish, RecordError, Setup},
+    device::{BootError, Device, HOLD, LinkWish, RESET_HOLD, RecordError, Setup},
     flash::{Flash, Layout},
     mode::Switch,
     proximity::Label,
@@ -37,6 +37,19 @@ pub(crate) struct Identity {
     pub(crate) name: WearableName,
     pub(crate) firmware: Firmware,
     pub(crate) storage_key: Secret<StorageKey>,
+}
+
+/// What a person wants of the device.
+#[derive(Clone, Copy)]
+pub(crate) enum Action {
+    /// Pair: with the gateway's code that they typed in, or with one that the device makes.
+    Pair(Option<PairingCode>),
+    /// The next try is now.
+    Retry,
+    /// Keys, binding and samples go.
+    Reset,
+    /// It is about to be switched off.
+    Goodbye,
 }
 
 /// A device and the bytes that the caller has not taken yet.
@@ -66,15 +79,31 @@ impl<F: Flash, R: CryptoRng> Endpoint<F, R> {
         Ok(Self { device, sending: Vec::new() })
     }
 
-    /// The person at the device held its button; with a code, they typed in the gateway's.
-    pub(crate) fn pair(&mut self, code: Option<PairingCode>, now_ms: u64) {
+    /// The person at the device did with its button what asks for this.
+    pub(crate) fn act(&mut self, action: Action, now_ms: u64) {
         let now = time(now_ms);
-        self.device.slide(Switch::Configuration, now);
-        self.device.button(true, Monotonic(now_ms));
-        self.device.button(false, now);
-        self.device.slide(Switch::Working, now);
-        if let Some(code) = code {
-            self.device.enter_code(code, now);
+        let pressed = |held: Duration| Monotonic(now.0.saturating_sub(millis(held)));
+        match action {
+            Action::Pair(code) => {
+                self.device.slide(Switch::Configuration, now);
+                self.device.button(true, pressed(HOLD));
+                self.device.button(false, now);
+                self.device.slide(Switch::Working, now);
+                if let Some(code) = code {
+                    self.device.enter_code(code, now);
+                }
+            }
+            Action::Reset => {
+                self.device.slide(Switch::Configuration, now);
+                self.device.button(true, pressed(RESET_HOLD));
+                // It asks, and whoever called has asked the person.
+                self.device.handle_timeout(now);
+                self.device.button(false, now);
+                self.device.confirm(now);
+                self.device.slide(Switch::Working, now);
+            }
+            Action::Retry => self.device.retry(now),
+            Action::Goodbye => self.device.shut_down(now),
         }
     }
 
@@ -130,7 +159,11 @@ impl<F: Flash, R: CryptoRng> Endpoint<F, R> {
 }
 
 /// The caller's time begins so late that a button can have been held before it.
-const SHIFT: u64 = HOLD.as_secs() * 1_000;
+const SHIFT: u64 = millis(RESET_HOLD);
+
+const fn millis(duration: Duration) -> u64 {
+    duration.as_secs() * 1_000
+}
 
 const fn time(now_ms: u64) -> Monotonic {
     Monotonic(now_ms.saturating_add(SHIFT))

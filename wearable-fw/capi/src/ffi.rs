@@ -27,7 +27,7 @@ mod types;
 use self::caller::{Random, Storage};
 pub use self::types::{VwConfig, VwEvent, VwRandom, VwStorage, VwValue};
 use crate::{
-    endpoint::{Endpoint, Identity, LEAST_PAGES, PAGE},
+    endpoint::{Action, Endpoint, Identity, LEAST_PAGES, PAGE},
     report,
 };
 
@@ -43,6 +43,15 @@ pub const VW_E_STORAGE: i32 = -3;
 pub const VW_E_BUSY: i32 = -4;
 /// A fault in this library, or no randomness: the handle can only be freed.
 pub const VW_E_BROKEN: i32 = -5;
+
+/// `vw_device_act`: open the pairing window.
+pub const VW_ACT_PAIR: u32 = 1;
+/// `vw_device_act`: the next try is now.
+pub const VW_ACT_RETRY: u32 = 2;
+/// `vw_device_act`: factory reset.
+pub const VW_ACT_RESET: u32 = 3;
+/// `vw_device_act`: end the session politely.
+pub const VW_ACT_GOODBYE: u32 = 4;
 
 /// `vw_device_tick`: nothing new about the connection.
 pub const VW_LINK_NOTHING: i32 = 0;
@@ -100,8 +109,15 @@ pub unsafe extern "C" fn vw_device_new(
     }
     // SAFETY: it is neither null nor misaligned, and the caller says that it points at a handle's place.
     unsafe { device.write(core::ptr::null_mut()) };
-    // SAFETY: the caller says that it points at a configuration.
-    let Some(config) = (unsafe { shared(config) }) else { return VW_E_ARGUMENT };
+    if config.is_null() || !config.is_aligned() {
+        return VW_E_ARGUMENT;
+    }
+    // SAFETY: it is neither null nor misaligned, and every version of the structure begins with its size.
+    if unsafe { (&raw const (*config).size).read() } != size_of::<VwConfig>() {
+        return VW_E_ARGUMENT;
+    }
+    // SAFETY: the caller says that it points at a configuration, and that has the size of ours.
+    let config = unsafe { &*config };
     // SAFETY: the caller says so of the strings.
     let Some((identity, storage, random)) = (unsafe { read_config(config) }) else { return VW_E_ARGUMENT };
     let booted = catch_unwind(AssertUnwindSafe(|| Endpoint::boot(storage, random, identity, now_ms)));
@@ -117,26 +133,34 @@ pub unsafe extern "C" fn vw_device_new(
     }
 }
 
-/// Opens the pairing window, because the person at the device asked for it.
+/// Does what the person at the device asked for (`VW_ACT_*`); only pairing takes a code.
 ///
 /// # Safety
 /// `device` is null or a living handle; `code` is null or ends with a zero.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn vw_device_pair(device: *mut VwDevice, code: *const c_char, now_ms: u64) -> i32 {
-    let code = if code.is_null() {
-        None
-    } else {
-        // SAFETY: the caller says that it ends with a zero.
-        let code = unsafe { text(code, 64) }.and_then(|code| code.parse().ok());
-        if code.is_none() {
-            return VW_E_ARGUMENT;
+pub unsafe extern "C" fn vw_device_act(
+    device: *mut VwDevice,
+    action: u32,
+    code: *const c_char,
+    now_ms: u64,
+) -> i32 {
+    let action = match action {
+        VW_ACT_PAIR if code.is_null() => Action::Pair(None),
+        VW_ACT_PAIR => {
+            // SAFETY: the caller says that it ends with a zero.
+            let code = unsafe { text(code, 64) }.and_then(|code| code.parse().ok());
+            let Some(code) = code else { return VW_E_ARGUMENT };
+            Action::Pair(Some(code))
         }
-        code
+        VW_ACT_RETRY if code.is_null() => Action::Retry,
+        VW_ACT_RESET if code.is_null() => Action::Reset,
+        VW_ACT_GOODBYE if code.is_null() => Action::Goodbye,
+        _ => return VW_E_ARGUMENT,
     };
     // SAFETY: the caller says that it is a living handle.
     unsafe {
         guarded(device, |endpoint| {
-            endpoint.pair(code, now_ms);
+            endpoint.act(action, now_ms);
             VW_OK
         })
     }
@@ -168,14 +192,11 @@ pub unsafe extern "C" fn vw_device_receive(
     length: usize,
     now_ms: u64,
 ) -> i32 {
-    if length == 0 {
-        return VW_OK;
-    }
-    if bytes.is_null() || length > MOST_BYTES {
+    if (bytes.is_null() && length > 0) || length > MOST_BYTES {
         return VW_E_ARGUMENT;
     }
     // SAFETY: it is not null, and the caller says that there are so many bytes.
-    let bytes = unsafe { slice::from_raw_parts(bytes, length) };
+    let bytes = if length == 0 { &[] } else { unsafe { slice::from_raw_parts(bytes, length) } };
     // SAFETY: the caller says that it is a living handle.
     unsafe {
         guarded(device, |endpoint| {
@@ -343,18 +364,6 @@ pub unsafe extern "C" fn vw_device_free(device: *mut VwDevice) -> i32 {
 /// Longest buffer that anybody hands over; more is a mistake.
 const MOST_BYTES: usize = 1 << 24;
 
-/// What a pointer points at, unless it is null or misaligned.
-///
-/// # Safety
-/// Else it points at a `T` that nobody changes meanwhile.
-unsafe fn shared<'a, T>(pointer: *const T) -> Option<&'a T> {
-    if !pointer.is_aligned() {
-        return None;
-    }
-    // SAFETY: it is aligned; the rest is the caller's word.
-    unsafe { pointer.as_ref() }
-}
-
 /// The device behind a handle, unless it is null, misaligned or has not the mark of one.
 ///
 /// # Safety
@@ -401,8 +410,9 @@ unsafe fn text<'a>(pointer: *const c_char, most: usize) -> Option<&'a str> {
 /// Its strings are null or end with a zero.
 unsafe fn read_config(config: &VwConfig) -> Option<(Identity, Storage, Random)> {
     let made_up = config.storage_key.iter().all(|byte| Some(byte) == config.storage_key.first());
-    let nobody = config.device_id == [0; 16];
-    if config.size != size_of::<VwConfig>() || made_up || nobody {
+    // As memory that nobody wrote, or erased flash.
+    let nobody = [[0; 16], [0xff; 16]].contains(&config.device_id);
+    if made_up || nobody {
         return None;
     }
     // SAFETY: the caller says so of the strings.

@@ -33,6 +33,7 @@ kinds! {
     Settings = 11, "VW_EVENT_SETTINGS";
     Missed = 12, "VW_EVENT_MISSED";
     Other = 13, "VW_EVENT_OTHER";
+    Reset = 14, "VW_EVENT_RESET";
 }
 
 /// An event.
@@ -78,7 +79,8 @@ impl From<Event> for Report {
                 status.version.into(),
                 format!("firmware {}: {}", status.version, status.state),
             ),
-            other @ (Event::ResetAsked | Event::ResetDone | Event::Waveform(_) | Event::Restart) => {
+            Event::ResetDone => report(Kind::Reset, 0, "keys, binding and samples are erased".into()),
+            other @ (Event::ResetAsked | Event::Waveform(_) | Event::Restart) => {
                 report(Kind::Other, 0, format!("{other:?}"))
             }
         }

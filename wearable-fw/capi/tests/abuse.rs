@@ -123,6 +123,7 @@ fn a_configuration_that_is_wrong_makes_no_device() {
     let wrong: &[(&str, Change)] = &[
         ("size", |config, _, _| config.size -= 1),
         ("no id", |config, _, _| config.device_id = [0; 16]),
+        ("no id, erased", |config, _, _| config.device_id = [0xff; 16]),
         ("no key", |config, _, _| config.storage_key = [0; 32]),
         ("no key, erased", |config, _, _| config.storage_key = [0xff; 32]),
         ("no name", |config, _, _| config.name = null()),
@@ -161,9 +162,10 @@ fn nothing_is_done_with_null_or_with_what_is_no_handle() {
     let mut event = VwEvent { number: 0, kind: 0, text: [0; VW_TEXT] };
     let mut garbage = [0_u64; 64];
     for none in [null_mut(), garbage.as_mut_ptr().cast::<VwDevice>(), device.wrapping_byte_add(1)] {
-        assert_eq!(unsafe { vw_device_pair(none, null(), 0) }, VW_E_ARGUMENT);
+        assert_eq!(unsafe { vw_device_act(none, VW_ACT_PAIR, null(), 0) }, VW_E_ARGUMENT);
         assert_eq!(unsafe { vw_device_link(none, 1, 0) }, VW_E_ARGUMENT);
         assert_eq!(unsafe { vw_device_receive(none, buffer.as_ptr(), 1, 0) }, VW_E_ARGUMENT);
+        assert_eq!(unsafe { vw_device_receive(none, null(), 0, 0) }, VW_E_ARGUMENT, "nor with no bytes");
         assert_eq!(unsafe { vw_device_send(none, buffer.as_mut_ptr(), 16, &mut size) }, VW_E_ARGUMENT);
         assert_eq!(unsafe { vw_device_tick(none, 0, &mut number) }, VW_E_ARGUMENT);
         assert_eq!(unsafe { vw_device_push(none, &VALUE, 1, 1, 0, null_mut()) }, VW_E_ARGUMENT);
@@ -175,7 +177,10 @@ fn nothing_is_done_with_null_or_with_what_is_no_handle() {
     for code in
         [c"", c"ABC", c"not a code at all, and much too long to be one, whatever anybody may type here"]
     {
-        assert_eq!(unsafe { vw_device_pair(device, code.as_ptr(), 0) }, VW_E_ARGUMENT);
+        assert_eq!(unsafe { vw_device_act(device, VW_ACT_PAIR, code.as_ptr(), 0) }, VW_E_ARGUMENT);
+    }
+    for (action, code) in [(0, null()), (5, null()), (VW_ACT_RESET, c"ABC-DEF-GH2".as_ptr())] {
+        assert_eq!(unsafe { vw_device_act(device, action, code, 0) }, VW_E_ARGUMENT);
     }
     assert_eq!(unsafe { vw_device_receive(device, null(), 1, 0) }, VW_E_ARGUMENT);
     assert_eq!(unsafe { vw_device_receive(device, buffer.as_ptr(), usize::MAX, 0) }, VW_E_ARGUMENT);
@@ -208,7 +213,7 @@ fn it_pairs_by_the_rules_of_every_device() {
     let device = made(&mut world);
     let mut next = 0;
     assert_eq!(unsafe { vw_device_tick(device, 0, &mut next) }, VW_LINK_NOTHING, "nobody asked for anything");
-    assert_eq!(unsafe { vw_device_pair(device, null(), 1) }, VW_OK);
+    assert_eq!(unsafe { vw_device_act(device, VW_ACT_PAIR, null(), 1) }, VW_OK);
     let said: Vec<_> = std::iter::from_fn(|| next_event(device)).collect();
     assert!(said.iter().any(|(kind, text)| *kind == 2 && text.len() == 11), "it shows its code: {said:?}");
     assert_eq!(unsafe { vw_device_tick(device, 1, &mut next) }, VW_LINK_DIAL);
@@ -228,12 +233,45 @@ fn it_pairs_by_the_rules_of_every_device() {
     assert_eq!(unsafe { vw_device_free(device) }, VW_OK);
 }
 
+/// Only the size is there to be read: the structure of an older header may be shorter.
+#[test]
+fn a_configuration_of_another_size_is_not_read_further() {
+    let older = size_of::<usize>();
+    let mut device = std::ptr::dangling_mut();
+    assert_eq!(unsafe { vw_device_new((&raw const older).cast(), 0, &mut device) }, VW_E_ARGUMENT);
+    assert!(device.is_null());
+}
+
+#[test]
+fn a_person_can_reset_retry_and_part() {
+    let mut world = World::new();
+    let device = made(&mut world);
+    let mut next = 0;
+    assert_eq!(unsafe { vw_device_tick(device, 0, &mut next) }, VW_LINK_NOTHING);
+    assert_eq!(next, u64::MAX, "nothing is due");
+    assert_eq!(unsafe { vw_device_act(device, VW_ACT_RETRY, null(), 0) }, VW_OK);
+    assert_eq!(next_event(device).unwrap().0, 9, "there is nothing to try");
+    assert_eq!(unsafe { vw_device_act(device, VW_ACT_PAIR, null(), 0) }, VW_OK);
+    assert_eq!(unsafe { vw_device_tick(device, 0, &mut next) }, VW_LINK_DIAL);
+    assert_eq!(unsafe { vw_device_act(device, VW_ACT_RESET, null(), 1) }, VW_OK);
+    let kinds: Vec<u32> = std::iter::from_fn(|| next_event(device)).map(|(kind, _)| kind).collect();
+    assert_eq!(kinds.last(), Some(&14), "it is done: {kinds:?}");
+    assert_eq!(unsafe { vw_device_link(device, 0, 2) }, VW_OK);
+    assert_eq!(
+        unsafe { vw_device_tick(device, 2, &mut next) },
+        VW_LINK_NOTHING,
+        "no window is open any more"
+    );
+    assert_eq!(unsafe { vw_device_act(device, VW_ACT_GOODBYE, null(), 3) }, VW_OK);
+    assert_eq!(unsafe { vw_device_free(device) }, VW_OK);
+}
+
 #[test]
 fn a_callback_that_calls_back_is_told_busy() {
     let mut world = World::new();
     let device = made(&mut world);
     world.reenter = device;
-    assert_eq!(unsafe { vw_device_pair(device, null(), 0) }, VW_OK);
+    assert_eq!(unsafe { vw_device_act(device, VW_ACT_PAIR, null(), 0) }, VW_OK);
     assert_eq!(world.answered, VW_E_BUSY);
     let mut other = null_mut();
     assert_eq!(unsafe { vw_device_new(&config(&mut world), 0, &mut other) }, VW_OK);
@@ -248,11 +286,11 @@ fn without_randomness_the_handle_breaks_and_says_so_for_good() {
     let mut world = World::new();
     let device = made(&mut world);
     world.random_fails = true;
-    assert_eq!(unsafe { vw_device_pair(device, null(), 0) }, VW_E_BROKEN);
+    assert_eq!(unsafe { vw_device_act(device, VW_ACT_PAIR, null(), 0) }, VW_E_BROKEN);
     world.random_fails = false;
     let mut next = 0;
     assert_eq!(unsafe { vw_device_tick(device, 0, &mut next) }, VW_E_BROKEN);
-    assert_eq!(unsafe { vw_device_pair(device, null(), 0) }, VW_E_BROKEN);
+    assert_eq!(unsafe { vw_device_act(device, VW_ACT_PAIR, null(), 0) }, VW_E_BROKEN);
     assert_eq!(unsafe { vw_device_free(device) }, VW_OK);
     world.random_fails = true;
     let mut none = null_mut();

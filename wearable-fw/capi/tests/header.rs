@@ -53,6 +53,7 @@ fn assertions() -> String {
     );
     fields!(text, VwEvent = "vw_event": number, kind, text);
     numbers!(text: VW_OK, VW_E_ARGUMENT, VW_E_UNPAIRED, VW_E_STORAGE, VW_E_BUSY, VW_E_BROKEN);
+    numbers!(text: VW_ACT_PAIR, VW_ACT_RETRY, VW_ACT_RESET, VW_ACT_GOODBYE);
     numbers!(text: VW_LINK_NOTHING, VW_LINK_DIAL, VW_LINK_HANG_UP, VW_TEXT, VW_PAGE, VW_LEAST_PAGES, VW_MOST_VALUES);
     for (name, number) in ffi::EVENTS.iter().chain(ffi::MODES) {
         writeln!(text, "_Static_assert({name} == {number}, \"{name}\");").unwrap();
@@ -106,6 +107,7 @@ fn every_function_is_declared_as_it_is() {
                     "VwEvent" => "vw_event",
                     "c_char" => "char",
                     "u8" => "uint8_t",
+                    "u32" => "uint32_t",
                     "u64" => "uint64_t",
                     "usize" => "size_t",
                     other => panic!("{other}"),
