@@ -11,6 +11,7 @@ use protocol::{
     error::Fault,
     handshake::responder::{ClaimedProof, Login},
     id::{DoctorId, GatewayId, Seq, WearableName},
+    image::Header,
     message::{FromGateway, Instruction},
     pairing::{code::PairingCode, responder::Enrolment},
     status::DeviceStatus,
@@ -35,7 +36,7 @@ pub(super) struct Bench {
     code: PairingCode,
     wait: Duration,
     pub(super) identity: GatewayIdentity,
-    pub(super) old_image: Option<Vec<u8>>,
+    pub(super) old_image: Option<Header>,
     pinned: Option<PinnedClient>,
     name: Option<WearableName>,
     pub(super) status: Option<DeviceStatus>,
@@ -52,7 +53,7 @@ impl Bench {
     pub(super) fn new(
         listener: TcpListener,
         code: Option<PairingCode>,
-        old_image: Option<Vec<u8>>,
+        old_image: Option<Header>,
         wait: Duration,
     ) -> Result<Self, String> {
         Ok(Self {
@@ -265,6 +266,18 @@ impl Bench {
                 return Ok(last);
             }
         }
+    }
+
+    /// The next batch, acknowledged; it may repeat nothing that was acknowledged, nor anything of this session.
+    pub(super) async fn take_only_new(&mut self, talk: &mut Talk) -> Result<Seq, String> {
+        let had = self.sent.max(self.acknowledged);
+        let batch = self.vitals(talk).await?;
+        if let Some(again) = batch.samples.iter().find(|sample| sample.seq <= had) {
+            return Err(format!("sample {} came again, though all up to {} had come", again.seq.0, had.0));
+        }
+        let last = batch.last().unwrap_or(had);
+        self.acknowledge(talk, last)?;
+        Ok(last)
     }
 
     /// After a bad gateway: the device comes back by itself and nothing is missing.

@@ -1,11 +1,13 @@
 //! `gateway check-device`: plays one good gateway and many bad ones to a wearable and tells how it took them. For makers, who
 //! run it against their own firmware. It needs no data folder; its keys live as long as it runs.
 //!
-//! [`mod@cases`] is the list of gateways, [`mod@bench`] the good one with a memory of every sample, [`talk`] one connection. After
-//! each bad gateway the good one comes back and looks whether a sample is missing.
+//! [`mod@cases`] is the list of gateways, [`mod@bench`] the good one with a memory of every sample, [`mod@image`] what is offered and
+//! how it may be refused, [`talk`] one connection. After each bad gateway the good one comes back and looks whether a sample is
+//! missing.
 
 mod bench;
 mod cases;
+mod image;
 mod talk;
 
 use std::{
@@ -21,7 +23,10 @@ use protocol::pairing::code::PairingCode;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use self::{bench::Bench, cases::Case};
+use self::{
+    bench::{Bench, Outcome},
+    cases::Case,
+};
 
 /// How to check a device.
 #[derive(Debug, Args)]
@@ -40,7 +45,8 @@ pub struct CheckArgs {
     /// Only these, by name; may be given several times. The good one is always played.
     #[arg(long, value_name = "NAME", value_parser = Case::named)]
     only: Vec<Case>,
-    /// An image of the maker's with an older version than the device runs, to be refused [default: an unsigned one].
+    /// An image that the maker signed, of the version that the device runs or an older one, to be refused [default: one that
+    /// is newer and not signed].
     #[arg(long, value_name = "FILE")]
     old_image: Option<PathBuf>,
     /// Longest wait for the device to come (back).
@@ -64,6 +70,13 @@ struct Row {
     passed: bool,
     /// What was seen.
     seen: String,
+}
+
+impl Row {
+    fn of(case: Case, outcome: Outcome) -> Self {
+        let (passed, seen) = outcome.map_or_else(|seen| (false, seen), |seen| (true, seen));
+        Self { name: case.name(), gateway: case.gateway(), device_must: case.device_must(), passed, seen }
+    }
 }
 
 /// What `--json` prints last.
@@ -90,8 +103,8 @@ impl CheckArgs {
     /// # Errors
     /// A [`Stop`]: the address is taken, the image cannot be read, or no device came.
     pub(crate) async fn carry_out(self) -> Result<Exit, Stop> {
-        let image = self.old_image.as_ref().map(std::fs::read).transpose();
-        let image = image.map_err(|error| Stop::new(Exit::Usage, format!("--old-image: {error}")))?;
+        let image = self.old_image.as_deref().map(image::read).transpose();
+        let image = image.map_err(|said| Stop::new(Exit::Usage, said))?;
         let listener = TcpListener::bind(self.listen).await;
         let listener = listener.map_err(|error| {
             let said = format!("cannot listen on {}: {error}; choose another with --listen", self.listen);
@@ -110,13 +123,14 @@ impl CheckArgs {
             if *case == Case::Good && bench.no_show() {
                 self.tell("no device\n");
                 let said = format!("no device came in {} s", self.wait.as_secs());
+                self.tell_json(&Row::of(*case, Err(said.clone())));
+                self.tell_json(&Verdict { device: None, passed: 0, failed: 1 });
                 return Err(Stop::new(Exit::Unavailable, said));
             }
-            let (passed, seen) = outcome.map_or_else(|seen| (false, seen), |seen| (true, seen));
-            self.tell(&format!("{}  {seen}\n", if passed { "pass" } else { "FAIL" }));
-            let (name, gateway, device_must) = (case.name(), case.gateway(), case.device_must());
-            let row = Row { name, gateway, device_must, passed, seen };
+            let row = Row::of(*case, outcome);
+            self.tell(&format!("{}  {}\n", if row.passed { "pass" } else { "FAIL" }, row.seen));
             self.tell_json(&row);
+            let passed = row.passed;
             rows.push(row);
             // Without a pairing there is nothing to play the others with.
             if *case == Case::Good && !passed {

@@ -1,4 +1,4 @@
-//! A device that must not pass `gateway check-device`.
+//! What `gateway check-device` must not pass: a careless device, and none.
 
 use std::{process::Stdio, sync::Arc};
 
@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     net::TcpStream,
-    process::{ChildStdout, Command},
+    process::{Child, ChildStdout, Command},
 };
 
 use crate::support::status;
@@ -91,21 +91,48 @@ async fn careless_device(address: String, code: String) {
     }
 }
 
-#[tokio::test]
-async fn a_device_that_forgets_what_was_not_acknowledged_fails_its_check() {
+/// `gateway check-device`, and what it prints.
+fn check_device(more: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
     let mut check = Command::new(env!("CARGO_BIN_EXE_gateway"));
-    check.args(["check-device", "--listen", "127.0.0.1:0", "--only", "lost-ack", "--wait", "20s", "--json"]);
+    check.args(["check-device", "--listen", "127.0.0.1:0", "--json"]).args(more);
     let mut check = check.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    let mut lines = BufReader::new(check.stdout.take().unwrap()).lines();
+    let lines = BufReader::new(check.stdout.take().unwrap()).lines();
+    (check, lines)
+}
+
+/// The careless device with one bad gateway, which has to see this.
+async fn fails(case: &str, seen: &str) {
+    let (mut check, mut lines) = check_device(&["--only", case, "--wait", "20s"]);
     let listening = line(&mut lines).await;
     let [address, code] = ["listening", "code"].map(|field| listening[field].as_str().unwrap().to_owned());
     let device = tokio::spawn(careless_device(address, code));
     let good = line(&mut lines).await;
     assert_eq!(good["passed"], true, "{good}");
     let bad = line(&mut lines).await;
-    assert_eq!((&bad["name"], &bad["passed"]), (&"lost-ack".into(), &false.into()), "{bad}");
-    assert!(bad["seen"].as_str().unwrap().contains("is missing"), "{bad}");
+    assert_eq!((&bad["name"], &bad["passed"]), (&case.into(), &false.into()), "{bad}");
+    assert!(bad["seen"].as_str().unwrap().contains(seen), "{bad}");
     assert_eq!(line(&mut lines).await["failed"], 1);
     assert_eq!(check.wait().await.unwrap().code(), Some(1));
     device.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_device_that_forgets_what_was_not_acknowledged_fails_its_check() {
+    fails("lost-ack", "is missing").await;
+}
+
+/// It answers each acknowledgement with what follows that number.
+#[tokio::test]
+async fn a_device_that_repeats_for_a_repeated_acknowledgement_fails_its_check() {
+    fails("two-acks", "came again").await;
+}
+
+#[tokio::test]
+async fn a_check_without_a_device_has_a_verdict_too() {
+    let (mut check, mut lines) = check_device(&["--wait", "1s"]);
+    assert!(line(&mut lines).await.get("listening").is_some());
+    let good = line(&mut lines).await;
+    assert_eq!((&good["name"], &good["passed"]), (&"good".into(), &false.into()), "{good}");
+    assert_eq!(line(&mut lines).await["failed"], 1);
+    assert_eq!(check.wait().await.unwrap().code(), Some(69));
 }
