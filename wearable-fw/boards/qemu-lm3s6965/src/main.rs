@@ -75,7 +75,7 @@ const LAYOUT: Layout = Layout {
 };
 /// A sample is 0.3 KB on the line and 2 KB while it is looked at; the arena is [`memory::ARENA_BYTES`].
 const LIMITS: Limits = Limits { in_flight: 2, samples_per_batch: 2, batch_bytes: 1_024 };
-/// In the order of its choice. Suite 4's key exchange alone takes 54 KB of stack (`src/bin/suite4.rs` measures it), which
+/// In the order of its choice. Suite 4's key exchange alone takes 48 KB of stack (`src/bin/suite4.rs` measures it), which
 /// this board does not have beside its other memory.
 const SUITES: [Suite; 2] = [Suite::Ascon, Suite::Wearable];
 /// How often the console tells how things stand.
@@ -106,40 +106,34 @@ fn main() -> ! {
     say!("{FIRMWARE} on QEMU's lm3s6965");
     say!("TEST ONLY: keys from a seed that everybody knows, SIMULATED signals. Not for use on people.");
     let bus = BUS.init(RefCell::new(Master::start()));
-    match (start_sensors(bus), start_device(bus)) {
-        (Ok(sensors), Ok(device)) => run(device, sensors),
-        (Err(why), _) | (_, Err(why)) => give_up(why),
-    }
+    let sensors = start_sensors(bus);
+    run(start_device(bus), sensors)
 }
 
-// What is big is made by a function of its own and then kept in a static: the stack has it once, and only for so long.
+// What is big is built where it will lie, by a function of its own: the stack has what that takes only for so long.
 
 #[inline(never)]
-fn start_sensors(bus: &'static Bus) -> Result<&'static mut Sensors<Master>, Failure> {
-    Ok(SENSORS
-        .uninit()
-        .write(Sensors::new(bus).map_err(|_| "the sensors' rates do not suit the signal processing")?))
+fn start_sensors(bus: &'static Bus) -> &'static mut Sensors<Master> {
+    let sensors = needed(Sensors::new(bus), "the sensors' rates do not suit the signal processing");
+    SENSORS.uninit().write(sensors)
 }
-
-/// Why the board cannot start, without the words that its crates have for it: they would cost 3 KB of flash.
-type Failure = &'static str;
 
 /// Everything that this board is and its maker gave it.
 #[inline(never)]
-fn start_device(bus: &'static Bus) -> Result<&'static mut Board, Failure> {
+fn start_device(bus: &'static Bus) -> &'static mut Board {
     let mut eeprom = Eeprom::new(RefCellDevice::new(bus));
-    let starts = eeprom.count_start().map_err(|_| "the EEPROM does not answer")?;
+    let starts = needed(eeprom.count_start(), "the EEPROM does not answer");
     let mut card = Card::new(SdCard::new(Ssi::start()));
     let (update, version) = find_image(&mut card).unzip();
     let mut id = [0; 16];
     entropy::of_maker("device").fill_bytes(&mut id);
     let setup = Setup {
         id: DeviceId::from_bytes(id),
-        name: "board".parse().map_err(|_| "its name is none")?,
+        name: needed("board".parse(), "its name is none"),
         firmware: Firmware {
             name: FIRMWARE.into(),
             version: version.unwrap_or(1),
-            hardware: images::HARDWARE.parse().map_err(|_| "its hardware's name is none")?,
+            hardware: needed(images::HARDWARE.parse(), "its hardware's name is none"),
         },
         storage_key: Secret::generate(&mut entropy::of_maker("storage key")),
         suites: SUITES.to_vec(),
@@ -151,21 +145,35 @@ fn start_device(bus: &'static Bus) -> Result<&'static mut Board, Failure> {
         refused_wait: REFUSED_WAIT,
     };
     let now = Monotonic(clock::millis());
-    let (device, report) =
-        Device::boot(Storage { card, eeprom }, Label, entropy::of_start(starts), setup, now)
-            .map_err(|_| "the storage cannot be read, or its layout does not fit")?;
-    let device = DEVICE.uninit().write(device);
-    say!("start {starts}, device {}, state: {}", device.id(), report.mode);
+    let mut found = None;
+    let device = DEVICE.init_with(|| {
+        match Device::boot(Storage { card, eeprom }, Label, entropy::of_start(starts), setup, now) {
+            Ok((device, report)) => {
+                found = Some((report.mode, report.configuration_damaged));
+                device
+            }
+            Err(_) => give_up("the storage cannot be read, or its layout does not fit"),
+        }
+    });
+    if let Some((mode, damaged)) = found {
+        say!("start {starts}, device {}, state: {mode}", device.id());
+        if damaged {
+            say!("the configuration cannot be read: pair this device again");
+        }
+    }
     match version {
         Some(version) => say!("image: version {version}"),
         None => say!("image: no loader started this one, so it takes no updates"),
     }
-    if report.configuration_damaged {
-        say!("the configuration cannot be read: pair this device again");
-    }
     say!("login suites: 3, 2; not 4, whose stack is over budget");
     say!("samples that wait: {}", device.uplink().waiting());
-    Ok(device)
+    device
+}
+
+/// What the board cannot start without.
+#[inline(always)]
+fn needed<T, E>(found: Result<T, E>, why: &str) -> T {
+    found.unwrap_or_else(|_| give_up(why))
 }
 
 /// What the loader started, and how it is replaced.
@@ -282,8 +290,8 @@ fn start_again(device: &mut Board, now: Monotonic) -> ! {
     uart::restart()
 }
 
-/// A second later, so that a fault that comes again at once leaves time to read and does not wear the EEPROM out.
-fn give_up(why: Failure) -> ! {
+/// In few words: those that the crates have for their errors would cost 3 KB of flash. A second later, so that a fault that comes again at once leaves time to read and does not wear the EEPROM out.
+fn give_up(why: &str) -> ! {
     say!("starting again: {why}; memory: {}", memory::used());
     cortex_m::asm::delay(CORE_HZ);
     uart::restart()

@@ -61,11 +61,13 @@ impl Updater {
         self.record.trial == Some(0) && self.running == self.record.runs
     }
 
-    /// The highest version that was rolled back, unless a higher one runs by now. It and what is older is not taken.
+    /// The last version that was rolled back.
     #[must_use]
     pub const fn rolled_back(&self) -> Option<u32> {
-        let version = self.record.rolled_back;
-        if version > self.version { Some(version) } else { None }
+        match self.record.rolled_back {
+            0 => None,
+            version => Some(version),
+        }
     }
 
     /// The image on its way, and how many bytes of its body are here.
@@ -90,8 +92,7 @@ impl Updater {
         if header.version() <= self.version || header.version() < self.record.floor {
             return Err(Refusal::NOT_NEWER);
         }
-        // An older one is not tried either: with two bad images a device would go back and forth for ever.
-        if header.version() <= self.record.rolled_back {
+        if Some(header.version()) == self.rolled_back() {
             return Err(Refusal::ROLLED_BACK);
         }
         if header.length() > area.room() {
