@@ -101,6 +101,8 @@ fn database_key(folder: &Folder, bytes: &[u8]) {
 }
 
 fn device(folder: &Folder, name: &str, bytes: &[u8]) {
+    // An id without its key is refused before it is read.
+    folder.put("storage-key", &[7; 32]);
     folder.put(name, bytes);
     let opened = Identity::open(&folder.open());
     assert_eq!(folder.get(name), bytes, "an identity was replaced");
@@ -116,12 +118,14 @@ fn flash(folder: &Folder) -> FileFlash {
 }
 
 fn any_flash(folder: &Folder, bytes: &[u8]) {
-    folder.put("flash", bytes);
+    let mut whole = bytes.to_vec();
+    whole.resize(LAYOUT.thinned.end as usize, 0);
+    folder.put("flash", &whole);
     let mut flash = flash(folder);
-    let Ok((mut uplink, _)) = Uplink::open(&mut flash, &LAYOUT, LIMITS) else { return };
+    let Ok((mut uplink, _)) = Uplink::open(&mut flash, &LAYOUT, LIMITS, Seq(0)) else { return };
     let next = uplink.next_seq();
     if uplink.take(&mut flash, &sample(next.0)).is_ok() {
-        let (again, _) = Uplink::open(&mut flash, &LAYOUT, LIMITS).unwrap();
+        let (again, _) = Uplink::open(&mut flash, &LAYOUT, LIMITS, Seq(0)).unwrap();
         assert!(again.next_seq() > next, "a number twice");
     }
 }
@@ -138,7 +142,7 @@ fn damaged_flash(folder: &Folder, input: &mut Unstructured<'_>) {
     let Ok(damage) = Damage::arbitrary(input) else { return };
     let taken = u64::from(damage.taken % 40);
     let mut flash = flash(folder);
-    let (mut uplink, _) = Uplink::open(&mut flash, &LAYOUT, LIMITS).unwrap();
+    let (mut uplink, _) = Uplink::open(&mut flash, &LAYOUT, LIMITS, Seq(0)).unwrap();
     for seq in 1..=taken {
         uplink.take(&mut flash, &sample(seq)).unwrap();
     }
@@ -147,7 +151,7 @@ fn damaged_flash(folder: &Folder, input: &mut Unstructured<'_>) {
     for bit in damage.flips.iter().take(64) {
         flash.trouble().flip(*bit).unwrap();
     }
-    let Ok((mut uplink, _)) = Uplink::open(&mut flash, &LAYOUT, LIMITS) else { return };
+    let Ok((mut uplink, _)) = Uplink::open(&mut flash, &LAYOUT, LIMITS, Seq(0)) else { return };
     while let Ok(Some(batch)) = uplink.next_batch(&mut flash) {
         assert!(
             batch.samples.iter().all(|kept| *kept == sample(kept.seq.0)),
@@ -210,7 +214,7 @@ pub(crate) fn genuine() -> Vec<Vec<u8>> {
     Identity::open(&dir).unwrap();
     drop(dir);
     let mut flash = flash(&folder);
-    let (mut uplink, _) = Uplink::open(&mut flash, &LAYOUT, LIMITS).unwrap();
+    let (mut uplink, _) = Uplink::open(&mut flash, &LAYOUT, LIMITS, Seq(0)).unwrap();
     for seq in 1..=3 {
         uplink.take(&mut flash, &sample(seq)).unwrap();
     }

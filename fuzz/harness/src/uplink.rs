@@ -76,7 +76,7 @@ pub fn uplink(data: &[u8]) {
         batch_bytes: if byte & 64 == 0 { 2048 } else { 128 },
     };
     let mut flash = RamFlash::new(PAGES);
-    let uplink = Uplink::open(&mut flash, &LAYOUT, limits).unwrap().0;
+    let uplink = Uplink::open(&mut flash, &LAYOUT, limits, Seq(0)).unwrap().0;
     let mut device = Device {
         flash,
         uplink,
@@ -158,10 +158,10 @@ impl Device {
 
     fn restart(&mut self) {
         let taken = self.uplink.taken();
-        let opened = Uplink::open(&mut self.flash, &LAYOUT, self.limits);
+        let opened = Uplink::open(&mut self.flash, &LAYOUT, self.limits, Seq(0));
         let (uplink, recovery) = opened.unwrap_or_else(|_| {
             self.flash.power_on();
-            Uplink::open(&mut self.flash, &LAYOUT, self.limits).unwrap()
+            Uplink::open(&mut self.flash, &LAYOUT, self.limits, Seq(0)).unwrap()
         });
         self.flash.power_on();
         assert!(self.damaged || uplink.taken() >= taken, "numbers would be used twice");

@@ -18,7 +18,8 @@ pub const FLOOR_STEP: Duration = Duration::from_secs(24 * 3_600);
 /// A gateway's time that was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "the gateway says {}, but it was {} before; check the gateway's clock. This device keeps its own time.",
+    "the gateway says {}, but it was {} before; check the gateway's clock. Until it says a later time this device has none. \
+     If it was ahead before and is right now, pair this device again.",
     utc(*.said), utc(*.floor)
 )]
 pub struct BeforeFloor {
@@ -55,14 +56,21 @@ impl DeviceClock {
     /// Takes the time of the gateway's, just heard and verified.
     ///
     /// # Errors
-    /// [`BeforeFloor`]; the clock then stays as it is.
+    /// [`BeforeFloor`]: now or before, the gateway's clock was wrong, and nobody knows when. There is no time then.
     pub fn learn(&mut self, said: UnixMillis, now: Monotonic) -> Result<(), BeforeFloor> {
         if said < self.floor {
+            self.started = None;
             return Err(BeforeFloor { said, floor: self.floor });
         }
         self.started = Some(UnixMillis(said.0.saturating_sub(self.since_boot_ms(now))));
         self.doubted = false;
         Ok(())
+    }
+
+    /// A person vouches for another gateway, or for the same one anew: what an earlier one said counts no more.
+    pub const fn forget(&mut self) {
+        self.floor = BUILD_FLOOR;
+        self.started = None;
     }
 
     /// Somebody, nobody knows who, refused this clock: the next login states no time, so that one with the pinned gateway
@@ -175,6 +183,20 @@ mod tests {
         assert_eq!(refused, BeforeFloor { said, floor });
         assert!(refused.to_string().contains("2027-01-15 07:59:59 UTC"), "{refused}");
         assert_eq!(next.wall(Monotonic(6)), None);
+    }
+
+    #[test]
+    fn a_gateway_that_ran_ahead_and_was_corrected_leaves_no_wrong_time() {
+        let mut clock = DeviceClock::start(UnixMillis(0), Monotonic(0));
+        clock.learn(TOLD, Monotonic(0)).unwrap();
+        clock.keep_floor(clock.floor_to_keep(Monotonic(1)).unwrap());
+        let corrected = UnixMillis(TOLD.0 - 3_600_000);
+        clock.learn(corrected, Monotonic(5)).unwrap_err();
+        assert_eq!((clock.flag(), clock.wall(Monotonic(6))), (ClockFlag::None, None));
+        assert_eq!(clock.sample_time(6).wall, None, "no sample is dated by the time that was wrong");
+        clock.forget();
+        clock.learn(corrected, Monotonic(7)).unwrap();
+        assert_eq!(clock.wall(Monotonic(7)), Some(corrected));
     }
 
     #[test]

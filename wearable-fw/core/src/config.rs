@@ -175,10 +175,16 @@ impl<T: Serialize + DeserializeOwned> ConfigStore<T> {
             return Err(ConfigError::TooBig { needed: record.len(), slot: slot.len() });
         }
         flash.erase(slot.start, slot.end)?;
-        flash.write(slot.start, &record)?;
-        if read_record(flash, &slot)? != Some(intact) {
-            return Err(ConfigError::WornOut);
+        let written = flash.write(slot.start, &record).map_err(ConfigError::from);
+        let kept = written.and_then(|()| match read_record(flash, &slot)? {
+            Some(read) if read == intact => Ok(()),
+            _ => Err(ConfigError::WornOut),
+        });
+        if kept.is_err() {
+            // It may be whole all the same, and would count at the next start. If this fails, so does the next start.
+            flash.erase(slot.start, slot.end).ok();
         }
+        kept?;
         self.newest = Some((index, version));
         Ok(())
     }

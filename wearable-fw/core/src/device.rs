@@ -14,6 +14,7 @@ mod binding;
 mod controls;
 mod event;
 mod line;
+mod measuring;
 mod pairing;
 mod refusal;
 mod reset;
@@ -30,14 +31,11 @@ use crypto::{Secret, purpose::StorageKey};
 use protocol::{
     cadence::Settings,
     credential::{PinnedGateway, Suite},
-    error::Fault,
     firmware::Firmware,
     handshake::resume::Ticket,
-    id::{BootId, DeviceId, WearableName},
+    id::{BootId, DeviceId, Seq, WearableName},
     pairing::{code::PairingCode, network::NetworkCredentials},
     time::{Monotonic, UnixMillis},
-    vitals::{Quantity, Sample, SampleTime, UnverifiedBatch},
-    waveform::Signal,
 };
 use rand_core::CryptoRng;
 use thiserror::Error;
@@ -56,6 +54,7 @@ pub use self::{
     controls::{HOLD, RESET_HOLD, RESET_QUESTION},
     event::Event,
     line::LinkWish,
+    measuring::RecordError,
     pairing::VALIDATION_LIMIT,
     updates::{LEAST_CHARGE, TRIAL_LIMIT, UpdateSetup},
     waveforms::Track,
@@ -68,7 +67,7 @@ use crate::{
     mode::{Input, Link, Mode, Switch},
     proximity::Proximity,
     update::LayoutError,
-    uplink::{Gap, Limits, Recovery, StoreError, Uplink},
+    uplink::{Limits, Recovery, StoreError, Uplink},
 };
 
 /// What a board is, and what its maker gave it.
@@ -114,6 +113,11 @@ pub struct BootReport {
 /// Why a device does not start.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BootError {
+    /// The board's mistake.
+    #[error(
+        "the ranges for configuration, samples and images overlap or leave the flash: correct the board's layout"
+    )]
+    Layout,
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -123,22 +127,6 @@ pub enum BootError {
     /// The images.
     #[error(transparent)]
     Update(#[from] LayoutError),
-}
-
-/// A sample that is not kept.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum RecordError {
-    /// What is measured before a device belongs to anybody is nobody's.
-    #[error(
-        "this wearable belongs to no gateway yet, so it keeps no samples: hold the button for 2 s to pair it"
-    )]
-    NotBound,
-    /// No gateway would take it.
-    #[error("the sample breaks a rule of the protocol: {0}. Correct the board's list of quantities")]
-    Unfit(Fault),
-    /// The flash.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// A wearable.
@@ -188,11 +176,17 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         setup: Setup,
         now: Monotonic,
     ) -> Result<(Self, BootReport), BootError> {
+        let images =
+            setup.update.iter().flat_map(|update| update.layout.slots.iter().chain(&update.layout.record));
+        if !setup.layout.fits(flash.capacity(), images) {
+            return Err(BootError::Layout);
+        }
         let (mut store, found) =
             ConfigStore::open(&mut flash, &setup.layout.config, &setup.storage_key, setup.id)?;
         let configuration_damaged = matches!(found, Found::Unreadable);
         let mut configuration: Configuration = found.record().unwrap_or_default();
-        let (mut uplink, samples) = Uplink::open(&mut flash, &setup.layout, setup.limits)?;
+        let reserved = configuration.reserved.unwrap_or(Seq(0));
+        let (mut uplink, samples) = Uplink::open(&mut flash, &setup.layout, setup.limits, reserved)?;
         if configuration.erasing {
             uplink.erase(&mut flash)?;
             store.erase(&mut flash)?;
@@ -302,76 +296,6 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         }
     }
 
-    // What is measured.
-
-    /// Numbers a sample, dates it by the time learnt from the gateway or not at all, and keeps it: it is on flash when this
-    /// returns. Tells what was given up for it.
-    ///
-    /// # Errors
-    /// [`RecordError`]; the sample is then not kept.
-    pub fn record(
-        &mut self,
-        quantities: Vec<Quantity>,
-        simulated: bool,
-        now: Monotonic,
-    ) -> Result<Option<Gap>, RecordError> {
-        if self.configuration.bound.is_none() {
-            return Err(RecordError::NotBound);
-        }
-        let sample = Sample {
-            seq: self.uplink.next_seq(),
-            boot: self.boot,
-            taken: self.sample_time(now),
-            simulated,
-            quantities,
-        };
-        let mut sample = fit(sample).map_err(RecordError::Unfit)?;
-        let before = self.uplink.taken();
-        let gap = match self.uplink.take(&mut self.flash, &sample) {
-            // It is on flash; what failed is to make room for the next one.
-            Err(error) if self.uplink.taken() > before => {
-                self.recover(error);
-                None
-            }
-            Err(error @ (StoreError::Damaged | StoreError::WornOut)) => {
-                self.reopen(error)?;
-                sample.seq = self.uplink.next_seq();
-                self.uplink.take(&mut self.flash, &sample)?
-            }
-            taken => taken?,
-        };
-        self.sampled = Some(now);
-        if let Some(gap) = gap {
-            self.events.tell(Event::Lost(gap));
-        }
-        self.transmit(now);
-        Ok(gap)
-    }
-
-    fn sample_time(&self, now: Monotonic) -> SampleTime {
-        self.clock.sample_time(self.clock.since_boot_ms(now))
-    }
-
-    /// Samples of a signal just taken, the last of them now. Kept only while the gateway asks for them.
-    pub fn waveform(&mut self, signal: Signal, samples: &[i32], simulated: bool, now: Monotonic) {
-        let since_boot_ms = self.clock.since_boot_ms(now);
-        self.waveforms.take(signal, samples, simulated, since_boot_ms, now);
-        self.transmit(now);
-    }
-
-    /// Whether the gateway asks for this signal now; who does not need to know calls [`Self::waveform`] anyway.
-    #[must_use]
-    pub fn is_wanted(&self, signal: Signal) -> bool {
-        self.waveforms.wanted(signal)
-    }
-
-    /// When the next sample is due.
-    #[must_use]
-    pub fn sample_due(&self, now: Monotonic) -> Monotonic {
-        let interval = Duration::from_millis(self.settings().cadence().sample_ms.into());
-        self.sampled.map_or(now, |sampled| sampled + interval)
-    }
-
     // How things stand.
 
     /// The state.
@@ -451,13 +375,15 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     }
 
     fn commit(&mut self) -> Result<(), ConfigError> {
+        self.configuration.reserved = Some(self.uplink.reserve());
         self.store.commit(&mut self.flash, &self.configuration, &mut self.rng)
     }
 
     /// What stands on flash is not what stood there: opened again, what can still be read is kept.
     fn reopen(&mut self, error: StoreError) -> Result<(), StoreError> {
         self.events.tell(Event::Storage(error.to_string()));
-        (self.uplink, _) = Uplink::open(&mut self.flash, &self.setup.layout, self.setup.limits)?;
+        let reserved = self.configuration.reserved.unwrap_or(Seq(0));
+        (self.uplink, _) = Uplink::open(&mut self.flash, &self.setup.layout, self.setup.limits, reserved)?;
         Ok(())
     }
 
@@ -469,11 +395,6 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         }
         committed.is_ok()
     }
-}
-
-/// A sample that a gateway would refuse would be sent and refused for ever: it is refused before it is stored.
-fn fit(sample: Sample) -> Result<Sample, Fault> {
-    UnverifiedBatch::of(sample).verify()?.samples.pop().ok_or(Fault::LocalTooLong)
 }
 
 const fn is_connecting(mode: Mode) -> bool {

@@ -26,3 +26,37 @@ pub struct Layout {
     /// What is kept of the oldest samples when there is no room: at least 3 pages.
     pub thinned: Range<u32>,
 }
+
+impl Layout {
+    /// Whether all of it lies in a flash of so many bytes, and no range in another one or in one of `others`.
+    pub fn fits<'a>(&'a self, capacity: usize, others: impl Iterator<Item = &'a Range<u32>>) -> bool {
+        let own = [&self.config, &self.samples, &self.thinned];
+        let overlap = |a: &Range<u32>, b: &Range<u32>| a.start < b.end && b.start < a.end;
+        let [config, samples, thinned] = own;
+        own.iter().all(|range| range.end as usize <= capacity)
+            && !overlap(config, samples)
+            && !overlap(config, thinned)
+            && !overlap(samples, thinned)
+            && others.into_iter().all(|other| own.iter().all(|range| !overlap(range, other)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_that_overlaps_or_leaves_the_flash_does_not_fit() {
+        let layout = Layout { config: 0..8, samples: 8..20, thinned: 20..32 };
+        let fits = |layout: &Layout, others: &[Range<u32>]| layout.fits(48, others.iter());
+        assert!(fits(&layout, &[]) && fits(&layout, &[32..40, 40..48]));
+        for other in [31..33, 0..1, 12..13, 0..48] {
+            assert!(!fits(&layout, &[32..40, other.clone()]), "{other:?}");
+        }
+        for (config, samples, thinned) in
+            [(0..9, 8..20, 20..32), (0..8, 8..21, 20..32), (20..24, 8..20, 20..32), (0..8, 8..20, 20..49)]
+        {
+            assert!(!fits(&Layout { config, samples, thinned }, &[]));
+        }
+    }
+}

@@ -22,20 +22,25 @@ use protocol::{
 };
 use thiserror::Error;
 
-pub use self::{gap::Gap, recovery::Recovery};
 use self::{
+    front::Front,
     gap::Lost,
     item::{Item, Mark, Marks, encode_sample},
     queue::{Pushed, Queue, Then},
     thinning::Thinning,
 };
+pub use self::{gap::Gap, recovery::Recovery};
 use crate::flash::Flash;
 
+mod front;
 mod gap;
 mod item;
 mod queue;
 mod recovery;
 mod thinning;
+
+/// Numbers that are reserved at once: once in 68 minutes at one sample a second.
+const RESERVE: u64 = 4_096;
 
 /// What an uplink may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +125,8 @@ pub struct Uplink {
     in_flight: VecDeque<InFlight>,
     /// How many of them were handed out on this connection.
     sent: usize,
+    /// Samples whose number alone could be read.
+    unreadable: Lost,
 }
 
 impl Uplink {
@@ -381,7 +388,8 @@ impl Uplink {
         let most = self.limits.samples_per_batch.clamp(1, MAX_SAMPLES);
         let most_bytes = self.limits.batch_bytes.saturating_sub(HASH_AND_COUNT);
         let (mut samples, mut bytes, mut waiting, mut full) = (Vec::new(), 0, 0, false);
-        self.visit(flash, &mut |item| {
+        let (mut unreadable, mut gone) = (core::mem::take(&mut self.unreadable), 0);
+        let visited = self.visit(flash, &mut |item| {
             let Item::Sample(stored) = item else { return Then::Keep };
             waiting += 1;
             bytes += if stored.seq > after { stored.len() } else { 0 };
@@ -392,14 +400,27 @@ impl Uplink {
                 return Then::Stop;
             }
             if stored.seq > after {
-                samples.extend(stored.decode());
+                let Some(sample) = stored.decode() else {
+                    unreadable.add(stored.seq, stored.seq);
+                    (gone, waiting) = (gone + 1, waiting - 1);
+                    return Then::TakeOut;
+                };
+                samples.push(sample);
             }
             Then::Keep
-        })?;
+        });
+        self.unreadable = unreadable;
+        self.waiting = self.waiting.saturating_sub(gone);
+        visited?;
         if !full {
             self.waiting = waiting;
         }
         Ok(samples)
+    }
+
+    /// Samples that were found to be unreadable since the last call, as those of another firmware would be. They are lost.
+    pub fn poll_unreadable(&mut self) -> Option<Gap> {
+        core::mem::take(&mut self.unreadable).gap()
     }
 
     /// Forgets the samples and the chain, for good, as a factory reset wants it. The numbers go on: a gateway would take
@@ -442,6 +463,13 @@ impl Uplink {
         Seq(self.mark.taken.0.saturating_add(1))
     }
 
+    /// Numbers up to this one may be used once this is written down elsewhere, for [`Self::open`]: should all be damaged that
+    /// remembers the last number used, none is used twice.
+    #[must_use]
+    pub const fn reserve(&self) -> Seq {
+        Seq(self.mark.taken.0.saturating_add(RESERVE))
+    }
+
     /// Samples that the gateway does not have yet.
     #[must_use]
     pub const fn waiting(&self) -> u64 {
@@ -465,30 +493,6 @@ impl Uplink {
     #[must_use]
     pub const fn taken(&self) -> Seq {
         self.mark.taken
-    }
-}
-
-/// The oldest item of a queue.
-enum Front {
-    /// `None` if only its number can be read.
-    Sample(Seq, Option<Sample>),
-    Mark(Mark),
-}
-
-impl Front {
-    /// If it is on this page.
-    fn of<F: Flash>(queue: &mut Queue, flash: &mut F, page: usize) -> Result<Option<Self>, StoreError> {
-        let mut front = None;
-        queue.visit(flash, &mut |item, place| {
-            if place.page == page {
-                front = Some(match item {
-                    Item::Sample(stored) => Self::Sample(stored.seq, stored.decode()),
-                    Item::Mark(mark) => Self::Mark(mark),
-                });
-            }
-            Then::Stop
-        })?;
-        Ok(front)
     }
 }
 

@@ -54,7 +54,7 @@ fn a_few_samples_of_heap_are_enough() {
     const LAYOUT: Layout = Layout { config: 0..2048, samples: 2048..49_152, thinned: 49_152..65_536 };
     const LIMITS: Limits = Limits { in_flight: 2, samples_per_batch: 64, batch_bytes: 2048 };
     let mut flash = RamFlash::<1024>::new(64);
-    let (opened, resident) = peak(|| Uplink::open(&mut flash, &LAYOUT, LIMITS).unwrap());
+    let (opened, resident) = peak(|| Uplink::open(&mut flash, &LAYOUT, LIMITS, Seq(0)).unwrap());
     let mut uplink = opened.0;
     let (mut taking, mut sending, mut releasing) = (0, 0, 0);
     for seq in 1..=3_000 {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use protocol::{
-    id::BootId,
+    id::{BootId, Seq},
     vitals::{Sample, SampleTime},
 };
 use wearable::{
@@ -63,7 +63,7 @@ fn batches(seed: u64) -> Vec<Vec<u8>> {
     let limits = Limits { in_flight: 4, samples_per_batch: 64, batch_bytes: 48 * 1_024 };
     let mut flash =
         FileFlash::open(&folder.path().join("flash"), layout.thinned.end, Durable::Program).unwrap();
-    let (mut uplink, _) = Uplink::open(&mut flash, &layout, limits).unwrap();
+    let (mut uplink, _) = Uplink::open(&mut flash, &layout, limits, Seq(0)).unwrap();
     let scenario = Scenario::parse("test".parse().unwrap(), FILE, Path::new(".")).unwrap();
     let mut wearer = Wearer::new(Patient::new(None, scenario, Some(seed)).unwrap()).unwrap();
     for second in 0..100 {

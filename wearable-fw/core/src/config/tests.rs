@@ -131,6 +131,63 @@ fn a_damaged_record_gives_way_to_the_one_before_and_never_to_a_default() {
     assert_eq!(open(&mut flash).1, Found::Unreadable);
 }
 
+/// A flash whose reads fail from the n-th on, so many times.
+struct Flaky {
+    flash: Small,
+    reads: u32,
+    fail: Range<u32>,
+}
+
+impl embedded_storage::nor_flash::ErrorType for Flaky {
+    type Error = RamFlashError;
+}
+
+impl embedded_storage::nor_flash::ReadNorFlash for Flaky {
+    const READ_SIZE: usize = 4;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), RamFlashError> {
+        self.reads += 1;
+        if self.fail.contains(&self.reads) {
+            Err(RamFlashError::NoPower)
+        } else {
+            self.flash.read(offset, bytes)
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        self.flash.capacity()
+    }
+}
+
+impl embedded_storage::nor_flash::NorFlash for Flaky {
+    const WRITE_SIZE: usize = 4;
+    const ERASE_SIZE: usize = 256;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), RamFlashError> {
+        self.flash.erase(from, to)
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), RamFlashError> {
+        self.flash.write(offset, bytes)
+    }
+}
+
+impl embedded_storage::nor_flash::MultiwriteNorFlash for Flaky {}
+
+#[test]
+fn a_commit_that_failed_to_read_back_does_not_count_at_the_next_start() {
+    for failing in [1, 2] {
+        let mut flash = written(3);
+        let (mut store, _) = open(&mut flash);
+        let mut flaky = Flaky { flash, reads: 0, fail: failing..failing + 1 };
+        let failed = store.commit(&mut flaky, &content(4), &mut rng());
+        assert_eq!(failed, Err(RamFlashError::NoPower.into()), "{failing}");
+        assert_eq!((open(&mut flaky.flash).1, store.version()), (Found::Record(content(3)), 3));
+        store.commit(&mut flaky, &content(5), &mut rng()).unwrap();
+        assert_eq!(open(&mut flaky.flash).1, Found::Record(content(5)));
+    }
+}
+
 #[test]
 fn a_flash_that_does_not_keep_and_a_layout_that_does_not_fit_are_refused() {
     let mut flash = written(1);

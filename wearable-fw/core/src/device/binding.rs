@@ -7,7 +7,7 @@ use crypto::{Secret, identity, purpose::Ed25519Key};
 use protocol::{
     cadence::Settings,
     credential::{ClientIdentity, LoginKey, LoginVerifyingKey, PinnedGateway},
-    id::{ClientId, DeviceId, DoctorId, GatewayId},
+    id::{ClientId, DeviceId, DoctorId, GatewayId, Seq},
     pairing::{initiator::Granted, network::NetworkCredentials},
     time::UnixMillis,
 };
@@ -46,6 +46,8 @@ pub(super) struct Configuration {
     pub(super) pending: Option<Binding>,
     pub(super) settings: Option<Settings>,
     pub(super) floor: Option<UnixMillis>,
+    /// No sample has a higher number.
+    pub(super) reserved: Option<Seq>,
     /// A factory reset has begun: the samples go next, then this record.
     pub(super) erasing: bool,
 }

@@ -55,7 +55,7 @@ pub enum Event {
     },
     /// The gateway has everything up to here.
     Acknowledged(Seq),
-    /// Samples were given up for want of room.
+    /// Samples were given up for want of room; or, behind [`Self::Storage`], because they cannot be read.
     Lost(Gap),
     /// No session any more, or no connection: why.
     Disconnected(String),

@@ -317,6 +317,10 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
 
     /// The binding that logged in is the binding; whatever else there was is gone. False: it could not be kept.
     fn settle(&mut self, gateway_time: UnixMillis, now: Monotonic) -> bool {
+        if self.mode == Mode::Validating {
+            self.clock.forget();
+            self.configuration.floor = None;
+        }
         self.learn(gateway_time, now);
         if self.mode != Mode::Validating {
             // The old one works, and the new one was given up.

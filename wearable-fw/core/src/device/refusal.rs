@@ -52,6 +52,9 @@ pub(super) const NOT_KEPT: &str = "the new binding could not be written down; no
 pub(super) const FUTURE: &str =
     "the gateway acknowledged samples that were never sent; nothing is deleted for that";
 
+pub(super) const UNREADABLE: &str =
+    "some stored samples are no samples to this firmware; they are lost, and the gateway is told how many";
+
 pub(super) const OTHER_CODE: &str =
     "another code was entered at the gateway, or it answers in its place; check the code";
 

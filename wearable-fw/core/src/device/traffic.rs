@@ -36,7 +36,12 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
 
     fn send_samples(&mut self, now: Monotonic) {
         while self.line.is_established() {
-            match self.uplink.next_batch(&mut self.flash) {
+            let batch = self.uplink.next_batch(&mut self.flash);
+            if let Some(gap) = self.uplink.poll_unreadable() {
+                self.events.tell(Event::Storage(refusal::UNREADABLE.into()));
+                self.events.tell(Event::Lost(gap));
+            }
+            match batch {
                 Ok(Some(batch)) => self.say(&FromClient::Vitals(&batch), now),
                 Ok(None) => break,
                 Err(error) => return self.recover(error),

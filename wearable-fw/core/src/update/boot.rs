@@ -46,7 +46,7 @@ pub fn boot<F: NorFlash>(flash: &mut F, layout: &Layout, trust: &Trust) -> Resul
             Ok(boot) => {
                 let version = boot.header.version();
                 given_up = Some((version, Refusal::ROLLED_BACK));
-                record = Record { trial: None, rolled_back: version, ..record };
+                record = Record { trial: None, rolled_back: record.rolled_back.max(version), ..record };
                 // If it cannot be written, the next start comes to the same end.
                 record.save(flash, layout).ok();
             }

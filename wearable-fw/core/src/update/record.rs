@@ -22,7 +22,7 @@ pub(super) struct Record {
     pub(super) trial: Option<u8>,
     /// The highest version ever confirmed.
     pub(super) floor: u32,
-    /// The last version that was rolled back; 0: none.
+    /// The highest version that was rolled back; 0: none.
     pub(super) rolled_back: u32,
 }
 

@@ -127,6 +127,22 @@ fn an_image_that_never_proves_healthy_is_rolled_back_and_not_taken_again() {
 }
 
 #[test]
+fn two_bad_images_are_not_tried_in_turn() {
+    let mut flash = fresh();
+    for version in [5, 6] {
+        send(&mut updater(&mut flash, Slot::A), &mut flash, &image(version), 256).unwrap();
+        (0..ATTEMPTS).for_each(|_| assert_eq!(started(&mut flash).header.version(), version));
+        assert_eq!(started(&mut flash).header.version(), 1);
+    }
+    let mut old = updater(&mut flash, Slot::A);
+    for version in [5, 6, 4] {
+        assert_eq!(old.offer(&mut flash, &image(version)), Err(Refusal::ROLLED_BACK), "{version}");
+    }
+    assert_eq!(update(&mut flash, &image(7)).header.version(), 7);
+    assert_eq!(updater(&mut flash, Slot::B).rolled_back(), None, "a better one runs");
+}
+
+#[test]
 fn nothing_comes_over_the_image_before_while_the_new_one_is_on_trial() {
     let mut flash = fresh();
     send(&mut updater(&mut flash, Slot::A), &mut flash, &image(2), 256).unwrap();

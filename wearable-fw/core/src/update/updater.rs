@@ -61,13 +61,11 @@ impl Updater {
         self.record.trial == Some(0) && self.running == self.record.runs
     }
 
-    /// The last version that was rolled back.
+    /// The highest version that was rolled back, unless a higher one runs by now. It and what is older is not taken.
     #[must_use]
     pub const fn rolled_back(&self) -> Option<u32> {
-        match self.record.rolled_back {
-            0 => None,
-            version => Some(version),
-        }
+        let version = self.record.rolled_back;
+        if version > self.version { Some(version) } else { None }
     }
 
     /// The image on its way, and how many bytes of its body are here.
@@ -92,7 +90,8 @@ impl Updater {
         if header.version() <= self.version || header.version() < self.record.floor {
             return Err(Refusal::NOT_NEWER);
         }
-        if Some(header.version()) == self.rolled_back() {
+        // An older one is not tried either: with two bad images a device would go back and forth for ever.
+        if header.version() <= self.record.rolled_back {
             return Err(Refusal::ROLLED_BACK);
         }
         if header.length() > area.room() {

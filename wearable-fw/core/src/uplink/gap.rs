@@ -14,7 +14,7 @@ pub struct Gap {
 }
 
 /// Numbers that are lost, as they come up.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Lost(Option<Gap>);
 
 impl Lost {

@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use protocol::id::Seq;
 
 use super::{
-    Gap, Limits, StoreError, Uplink,
+    Gap, Limits, RESERVE, StoreError, Uplink,
     gap::Lost,
     item::{Item, Mark, Marks},
     queue::{Place, Queue, Then},
@@ -98,6 +98,7 @@ impl Scan {
 
 impl Uplink {
     /// Takes up what a flash holds; an erased one holds nothing. Reads both queues once or twice as a whole, item by item.
+    /// `reserved`: what [`Self::reserve`] gave last; if all that remembers the last number is damaged, numbers go on behind it.
     ///
     /// # Errors
     /// [`StoreError::Flash`], [`StoreError::Layout`]. Damage is no error: see [`Recovery`].
@@ -105,6 +106,7 @@ impl Uplink {
         flash: &mut F,
         layout: &Layout,
         limits: Limits,
+        reserved: Seq,
     ) -> Result<(Self, Recovery), StoreError> {
         let mut uplink = Self {
             limits,
@@ -117,12 +119,13 @@ impl Uplink {
             formed: Seq(0),
             in_flight: VecDeque::new(),
             sent: 0,
+            unreadable: Lost::default(),
         };
         let mut thinned = Scan::of(&mut uplink.thinned, flash)?;
         let mut samples = Scan::of(&mut uplink.samples, flash)?;
-        uplink.restore_mark(&thinned, &samples);
+        uplink.restore_mark(&thinned, &samples, reserved);
         uplink.restore_thinning(flash, thinned.last)?;
-        let skipped = uplink.skip(flash, &thinned, &samples)?;
+        let skipped = uplink.skip(flash, &thinned, &samples, reserved)?;
         let had = uplink.mark.acknowledged;
         let interrupted = thinned.first.is_some_and(|first| first <= had)
             || samples.first.is_some_and(|first| !uplink.counts(first));
@@ -141,12 +144,13 @@ impl Uplink {
         Ok((uplink, Recovery { waiting, lost, missing: samples.missing.gap(), skipped }))
     }
 
-    /// Without any mark, what came before the first sample counts as acknowledged.
-    fn restore_mark(&mut self, thinned: &Scan, samples: &Scan) {
+    /// Without any mark, what came before the first sample counts as acknowledged; without any sample, all of it.
+    fn restore_mark(&mut self, thinned: &Scan, samples: &Scan, reserved: Seq) {
         self.written = thinned.marks.merge(samples.marks);
         self.mark = self.written.newest.unwrap_or_else(|| {
-            let first = thinned.first.or(samples.first).map_or(1, |first| first.0);
-            Mark { acknowledged: Seq(first.saturating_sub(1)), ..Mark::START }
+            let first = thinned.first.or(samples.first);
+            let acknowledged = first.map_or(reserved, |first| Seq(first.0.saturating_sub(1)));
+            Mark { acknowledged, ..Mark::START }
         });
         self.mark.taken = self.mark.taken.max(thinned.last).max(samples.last).max(self.mark.acknowledged);
         // Any of them may have been sent before the restart.
@@ -171,6 +175,7 @@ impl Uplink {
         flash: &mut F,
         thinned: &Scan,
         samples: &Scan,
+        reserved: Seq,
     ) -> Result<Option<Gap>, StoreError> {
         /// A sample without a single quantity, and its header.
         const SHORTEST: u64 = 24;
@@ -179,7 +184,11 @@ impl Uplink {
         let shortest = shortest.map_or(SHORTEST, |len| (len as u64).max(SHORTEST));
         // Samples differ in length, but hardly by more than half.
         let in_bytes = if bytes == 0 { 0 } else { 1 + 2 * bytes / shortest };
-        let numbers = in_bytes + samples.erased;
+        let mut numbers = in_bytes + samples.erased;
+        let last = self.mark.taken.0.saturating_add(numbers);
+        if self.written.newest.is_none() || last.saturating_add(RESERVE) < reserved.0 {
+            numbers = numbers.max(reserved.0.saturating_sub(self.mark.taken.0));
+        }
         if numbers == 0 {
             return Ok(None);
         }

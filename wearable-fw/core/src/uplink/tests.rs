@@ -45,7 +45,7 @@ fn sample(seq: Seq, tag: u64) -> Sample {
 
 fn opened() -> (Small, Uplink) {
     let mut flash = flash();
-    let (uplink, recovery) = Uplink::open(&mut flash, &LAYOUT, LIMITS).unwrap();
+    let (uplink, recovery) = Uplink::open(&mut flash, &LAYOUT, LIMITS, Seq(0)).unwrap();
     assert_eq!(recovery, Recovery { waiting: 0, lost: 0, missing: None, skipped: None });
     (flash, uplink)
 }
@@ -83,7 +83,7 @@ fn drained(flash: &mut Small, uplink: &mut Uplink) -> Vec<u64> {
 }
 
 fn reopened(flash: &mut Small) -> (Uplink, Recovery) {
-    Uplink::open(flash, &LAYOUT, LIMITS).unwrap()
+    Uplink::open(flash, &LAYOUT, LIMITS, Seq(0)).unwrap()
 }
 
 #[test]
@@ -109,11 +109,12 @@ fn batches_keep_their_limits_and_few_are_in_flight() {
     uplink.acknowledge(&mut flash, Seq(4)).unwrap();
     assert_eq!(numbers(&send(&mut flash, &mut uplink)), [[13, 14, 15, 16]]);
     let limits = Limits { batch_bytes: 33 + 2 * encode_sample(&sample(Seq(99), 99)).len(), ..LIMITS };
-    let (mut short, _) = Uplink::open(&mut flash, &LAYOUT, limits).unwrap();
+    let (mut short, _) = Uplink::open(&mut flash, &LAYOUT, limits, Seq(0)).unwrap();
     let sent = send(&mut flash, &mut short);
     assert_eq!(numbers(&sent), [[5, 6], [7, 8], [9, 10]]);
     assert!(sent.iter().all(|batch| batch.encode().len() <= limits.batch_bytes));
-    let (mut tiny, _) = Uplink::open(&mut flash, &LAYOUT, Limits { batch_bytes: 0, ..LIMITS }).unwrap();
+    let (mut tiny, _) =
+        Uplink::open(&mut flash, &LAYOUT, Limits { batch_bytes: 0, ..LIMITS }, Seq(0)).unwrap();
     assert_eq!(numbers(&send(&mut flash, &mut tiny)), [[5], [6], [7]]);
 }
 
@@ -175,7 +176,7 @@ fn numbers_only_grow_and_what_no_page_takes_is_refused() {
     assert_eq!(uplink.take(&mut flash, &long), Err(StoreError::TooBig));
     assert_eq!((uplink.taken(), uplink.waiting()), (Seq(3), 3));
     for samples in [1024..1536, 1000..3072] {
-        let refused = Uplink::open(&mut flash, &Layout { samples, ..LAYOUT }, LIMITS);
+        let refused = Uplink::open(&mut flash, &Layout { samples, ..LAYOUT }, LIMITS, Seq(0));
         assert_eq!(refused.unwrap_err(), StoreError::Layout);
     }
 }
@@ -254,7 +255,7 @@ fn the_last_number_survives_an_acknowledgement_of_everything_in_a_full_store() {
     for single in 0..12 {
         let (mut flash, _) = opened();
         let limits = Limits { in_flight: 9, samples_per_batch: 9, ..LIMITS };
-        let (mut uplink, _) = Uplink::open(&mut flash, &LAYOUT, limits).unwrap();
+        let (mut uplink, _) = Uplink::open(&mut flash, &LAYOUT, limits, Seq(0)).unwrap();
         take(&mut flash, &mut uplink, 70);
         let sent = numbers(&send(&mut flash, &mut uplink)).concat();
         let (last, others) = sent.split_last().unwrap();

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use embedded_storage::nor_flash::NorFlash;
 use protocol::{
     cadence::{Interval, Settings},
     endpoint::client::ClientEndpoint,
@@ -14,10 +15,10 @@ use protocol::{
 use rand_chacha::rand_core::Rng;
 use wearable_core::{
     device::{Event, RecordError},
-    flash::ram::Cut,
+    flash::{Layout, ram::Cut},
 };
 
-use crate::world::{Wearable, World};
+use crate::world::{Wearable, World, layout};
 
 const MOMENT: Duration = Duration::from_secs(30);
 
@@ -272,6 +273,23 @@ fn flash_that_changes_under_a_running_device_costs_samples_not_the_device() {
         reopened += u32::from(world.events.iter().any(|event| matches!(event, Event::Storage(_))));
     }
     assert!(reopened > 0, "none of it was noticed");
+}
+
+#[test]
+fn a_device_whose_sample_store_was_destroyed_uses_no_number_twice() {
+    let mut world = World::bound(222);
+    world.sample_for(5);
+    world.run(MOMENT);
+    assert_eq!(world.stored_at(0), [1, 2, 3, 4, 5]);
+    let Layout { samples, thinned, .. } = layout();
+    world.flash.borrow_mut().erase(samples.start, thinned.end).unwrap();
+    world.boot();
+    assert!(world.run_until(MOMENT, World::is_online));
+    world.sample_for(3);
+    world.run(MOMENT);
+    let stored = world.stored_at(0);
+    assert_eq!(stored.len(), 8, "none of them was taken for a repetition: {stored:?}");
+    assert_eq!(world.device().uplink().waiting(), 0);
 }
 
 #[test]

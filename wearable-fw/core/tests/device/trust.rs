@@ -13,7 +13,7 @@ use protocol::{
 use rand_chacha::rand_core::SeedableRng;
 use wearable_core::{
     device::Event,
-    mode::{Link, Mode},
+    mode::{Link, Mode, Switch},
 };
 
 use crate::world::{World, now_at};
@@ -189,6 +189,34 @@ fn a_gateway_that_lost_its_clock_is_not_believed() {
     assert!(was_told(&world, "check the gateway's clock"));
     let now = world.now();
     assert_eq!(world.device().wall(now), None);
+}
+
+#[test]
+fn a_gateway_that_ran_ahead_leaves_no_wrong_time_and_a_new_pairing_takes_the_right_one() {
+    const DAY: i64 = 24 * 3_600_000;
+    let mut world = World::new(28);
+    world.wall_skew_ms = 40 * DAY;
+    world.pair();
+    let now = world.now();
+    assert_eq!(world.device().wall(now).unwrap().abs_diff(world.gateway_now().wall).as_secs(), 0);
+    // Its clock is set right.
+    world.set_network(false);
+    world.wall_skew_ms = 0;
+    world.set_network(true);
+    assert!(world.run_until(REFUSED_WAIT * 3, World::is_online), "{:?}", world.events);
+    assert!(was_told(&world, "pair this device again"));
+    world.sample_for(3);
+    world.run(MOMENT);
+    assert!(samples(&world).iter().rev().take(3).all(|sample| sample.taken.wall.is_none()));
+    world.slide(Switch::Configuration);
+    world.pair();
+    let now = world.now();
+    assert!(world.device().wall(now).unwrap().abs_diff(world.gateway_now().wall) < Duration::from_secs(1));
+    // It stays so over a restart.
+    world.boot();
+    assert!(world.run_until(MOMENT, World::is_online));
+    let now = world.now();
+    assert!(world.device().wall(now).is_some());
 }
 
 #[test]

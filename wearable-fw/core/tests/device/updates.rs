@@ -11,7 +11,7 @@ use protocol::{
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use wearable_core::{
-    device::{Event, TRIAL_LIMIT, UpdateSetup},
+    device::{BootError, Event, TRIAL_LIMIT, UpdateSetup},
     update::{self, Boot, Layout, Slot, Trust},
 };
 
@@ -189,4 +189,15 @@ fn a_weak_battery_or_a_board_without_slots_takes_none() {
     let mut world = World::bound(124);
     offer(&mut world, &new);
     assert_eq!(last_status(&world).0, UpdateState::REFUSED);
+}
+
+#[test]
+fn images_that_would_be_written_over_samples_stop_the_start() {
+    let mut world = World::new(90);
+    let mut update = setup();
+    update.layout.record[0] = 15 * PAGE..16 * PAGE;
+    world.update = Some(update);
+    let refused = world.start().unwrap_err();
+    assert_eq!(refused, BootError::Layout);
+    assert!(refused.to_string().contains("correct the board's layout"));
 }

@@ -24,7 +24,7 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 use wearable_core::{
-    device::{BootReport, Device, Event, HOLD, LinkWish, RecordError, Setup, Track, UpdateSetup},
+    device::{BootError, BootReport, Device, Event, HOLD, LinkWish, RecordError, Setup, Track, UpdateSetup},
     flash::{Layout, ram::Cut},
     mode::{Link, Mode, Switch},
     proximity::ShortRange,
@@ -171,14 +171,18 @@ impl World {
 
     /// The same, where power may fail again.
     pub(crate) fn try_boot(&mut self) -> Option<BootReport> {
+        self.start().ok()
+    }
+
+    pub(crate) fn start(&mut self) -> Result<BootReport, BootError> {
         self.kill();
         self.booted += 1;
         let rng = ChaCha20Rng::seed_from_u64(self.seed * 1_000 + self.booted);
         let flash = SharedFlash(Rc::clone(&self.flash));
         let near = Near(Rc::clone(&self.near));
-        let (device, report) = Device::boot(flash, near, rng, self.setup(), Monotonic(self.time)).ok()?;
+        let (device, report) = Device::boot(flash, near, rng, self.setup(), Monotonic(self.time))?;
         self.device = Some(device);
-        Some(report)
+        Ok(report)
     }
 
     /// Power goes: nobody says goodbye.

@@ -95,6 +95,58 @@ fn damage_is_told_at_the_restart() {
     assert_eq!((recovery.lost, uplink.lost(), uplink.taken()), (1, 1, Seq(13)));
 }
 
+/// As an update to a firmware with other samples would leave them: every checksum is right.
+#[test]
+fn a_stored_sample_that_cannot_be_understood_is_lost_and_told_and_holds_nothing_up() {
+    let (mut flash, mut uplink) = opened();
+    take(&mut flash, &mut uplink, 2);
+    // A tag, its number and nothing that belongs to a sample.
+    for seq in [3, 4] {
+        let Pushed::On(_) = uplink.samples.push(&mut flash, &[0, seq, 0xff, 0xff]).unwrap() else { panic!() };
+    }
+    uplink.take(&mut flash, &sample(Seq(5), 5)).unwrap();
+    let (mut uplink, recovery) = reopened(&mut flash);
+    assert_eq!((recovery.waiting, recovery.lost), (5, 0), "their numbers can be read");
+    assert_eq!(numbers(&send(&mut flash, &mut uplink)), [[1, 2, 5]]);
+    assert_eq!(uplink.poll_unreadable(), Some(Gap { first: Seq(3), last: Seq(4), samples: 2 }));
+    assert_eq!((uplink.poll_unreadable(), uplink.waiting(), uplink.lost()), (None, 3, 2));
+    let done = uplink.acknowledge(&mut flash, Seq(5)).unwrap();
+    assert_eq!((done, uplink.lost()), (Acknowledgement::Advanced { deleted: 3 }, 2));
+    assert_eq!(reopened(&mut flash).0.lost(), 2);
+}
+
+#[test]
+fn with_every_mark_destroyed_numbers_go_on_behind_the_reserved_ones() {
+    for steps in [[Take(0)].repeat(20), [Take(0), Batch, Deliver].repeat(20)] {
+        let mut world = World::new();
+        let reserved = world.uplink.reserve();
+        steps.into_iter().for_each(|step| world.step(step).unwrap());
+        let (taken, waiting) = (world.uplink.taken(), world.uplink.waiting());
+        // All that is left is what stands in the configuration.
+        for address in LAYOUT.samples.start..LAYOUT.thinned.end {
+            let byte = world.flash.bytes()[address as usize];
+            world.flash.flip(address as usize, !byte);
+        }
+        let (mut uplink, recovery) = Uplink::open(&mut world.flash, &LAYOUT, LIMITS, reserved).unwrap();
+        assert!(uplink.taken() >= reserved && reserved > taken, "{waiting}");
+        assert_eq!((recovery.waiting, recovery.lost), (0, 0), "nobody knows what was lost");
+        take(&mut world.flash, &mut uplink, 1);
+        assert_eq!(super::drained(&mut world.flash, &mut uplink), [reserved.0 + 1]);
+    }
+}
+
+#[test]
+fn an_old_mark_that_came_back_brings_no_number_back() {
+    let (mut flash, mut uplink) = opened();
+    let old = flash.clone();
+    take(&mut flash, &mut uplink, 9);
+    let reserved = Seq(uplink.taken().0 + 2 * RESERVE);
+    flash = old;
+    let (uplink, recovery) = Uplink::open(&mut flash, &LAYOUT, LIMITS, reserved).unwrap();
+    assert_eq!(uplink.next_seq(), Seq(reserved.0 + 1));
+    assert_eq!(recovery.skipped, Some(Gap { first: Seq(1), last: reserved, samples: reserved.0 }));
+}
+
 /// Without a restart the store may have to be opened again, but it never panics and never sends anything wrong.
 #[test]
 fn damage_while_the_store_is_open_is_survived() {

@@ -24,7 +24,7 @@ fn whole_sample(seq: Seq) -> Sample {
 
 fn chip() -> (Chip, Uplink) {
     let mut flash = Chip::new(0x14_2000 / 4096);
-    let uplink = Uplink::open(&mut flash, &MIB, ONLINE).unwrap().0;
+    let uplink = Uplink::open(&mut flash, &MIB, ONLINE, Seq(0)).unwrap().0;
     (flash, uplink)
 }
 

@@ -147,7 +147,7 @@ impl World {
             }
             Step::Reopen => {
                 self.hang_up();
-                self.uplink = Uplink::open(&mut self.flash, &LAYOUT, LIMITS)?.0;
+                self.uplink = Uplink::open(&mut self.flash, &LAYOUT, LIMITS, Seq(0))?.0;
             }
             Step::Commit => {
                 let (mut store, _) = config(&mut self.flash)?;
