@@ -225,7 +225,14 @@ impl Device {
     }
 
     fn acknowledge(&mut self, seq: Seq) {
-        let Some(done) = self.done(|uplink, flash| uplink.acknowledge(flash, seq)) else { return };
+        let before = self.uplink.acknowledged();
+        let Some(done) = self.done(|uplink, flash| uplink.acknowledge(flash, seq)) else {
+            // Whether it was written down before power failed, the restart knows.
+            let after = self.uplink.acknowledged();
+            assert!(self.damaged || after == before || after == seq, "acknowledged by nobody");
+            self.owed.retain(|owed, _| *owed > after.0);
+            return;
+        };
         match done {
             Acknowledgement::Advanced { .. } => self.owed.retain(|owed, _| *owed > seq.0),
             Acknowledgement::Old => assert!(seq <= self.uplink.acknowledged()),
