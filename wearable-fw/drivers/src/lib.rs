@@ -19,6 +19,8 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[cfg(test)]
+mod bus;
 mod fault;
 pub mod max30003;
 pub mod max30102;

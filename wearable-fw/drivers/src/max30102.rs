@@ -238,20 +238,18 @@ mod tests {
     use std::{vec, vec::Vec};
 
     use super::*;
+    use crate::bus;
 
     fn run<T>(expected: &[Transaction], act: impl FnOnce(&mut Max30102<Mock>) -> T) -> T {
-        let mut bus = Mock::new(expected);
-        let done = act(&mut Max30102::new(bus.clone()));
-        bus.done();
-        done
+        bus::on(expected, |bus| act(&mut Max30102::new(bus)))
     }
 
     fn read(register: u8, bytes: &[u8]) -> Transaction {
-        Transaction::write_read(ADDRESS, vec![register], bytes.to_vec())
+        bus::read(ADDRESS, register, bytes)
     }
 
     fn write(register: u8, value: u8) -> Transaction {
-        Transaction::write(ADDRESS, vec![register, value])
+        bus::write(ADDRESS, register, value)
     }
 
     /// 19-7740, table 1 "Register Maps and Descriptions": PART_ID 0x15; MODE 0x40 resets, 0x03 is SpO2; SPO2_CONFIG

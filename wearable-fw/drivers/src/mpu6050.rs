@@ -184,23 +184,21 @@ impl<I: I2c> Mpu6050<I> {
 mod tests {
     use embedded_hal::i2c::{ErrorKind, NoAcknowledgeSource};
     use embedded_hal_mock::eh1::i2c::{Mock, Transaction};
-    use std::{vec, vec::Vec};
+    use std::vec::Vec;
 
     use super::*;
+    use crate::bus;
 
     fn run<T>(expected: &[Transaction], act: impl FnOnce(&mut Mpu6050<Mock>) -> T) -> T {
-        let mut bus = Mock::new(expected);
-        let done = act(&mut Mpu6050::new(bus.clone(), ADDRESS));
-        bus.done();
-        done
+        bus::on(expected, |bus| act(&mut Mpu6050::new(bus, ADDRESS)))
     }
 
     fn read(register: u8, bytes: &[u8]) -> Transaction {
-        Transaction::write_read(ADDRESS, vec![register], bytes.to_vec())
+        bus::read(ADDRESS, register, bytes)
     }
 
     fn write(register: u8, value: u8) -> Transaction {
-        Transaction::write(ADDRESS, vec![register, value])
+        bus::write(ADDRESS, register, value)
     }
 
     /// RM-MPU-6000A-00, section 3 "Register Map" and registers 25, 26, 28, 35, 106 to 108, 117.

@@ -122,16 +122,14 @@ mod tests {
     use std::vec;
 
     use super::*;
+    use crate::bus;
 
     const CONTINUOUS: Config =
         Config { part: Part::Tmp102, address: 0x48, conversion: Conversion::Continuous };
     const ONE: Config = Config { part: Part::Tmp105, address: 0x49, conversion: Conversion::OneShot };
 
     fn run<T>(config: Config, expected: &[Transaction], act: impl FnOnce(&mut Tmp10x<Mock>) -> T) -> T {
-        let mut bus = Mock::new(expected);
-        let done = act(&mut Tmp10x::new(bus.clone(), config));
-        bus.done();
-        done
+        bus::on(expected, |bus| act(&mut Tmp10x::new(bus, config)))
     }
 
     /// SBOS397, table "Configuration Register" (R1, R0 always read 1), SBOS648 the same byte with R1, R0 = 11 for 12 bits.
