@@ -7,7 +7,7 @@ use protocol::{
     cadence::{Cadence, Settings},
     credential::ClientKind,
     error::Fault,
-    firmware::{Firmware, FirmwareChunk, FirmwareOffer, FirmwareRequest, FirmwareStatus, UpdateState},
+    firmware::{Firmware, FirmwareChunk, FirmwareOffer, FirmwareRequest, FirmwareStatus},
     id::{ClientId, DeviceId},
     image::{self, Refusal},
     message::Instruction,
@@ -24,6 +24,7 @@ use super::{
     local,
     people::PeopleError,
     roster::Outbound,
+    update::is_end,
     view::{ImageView, SettingsView, UpdateView, WaveformAsked},
 };
 use crate::store::{StoreError, audit::AuditEvent, wearables::PublishedImage};
@@ -88,24 +89,37 @@ impl Ward {
         self.state().device(device, now).update.hear(Some(update), now);
     }
 
-    /// Tells of updates what is due; how one ended is in the audit.
+    /// Tells of updates what is due; how one ended is written down first.
     pub(super) async fn tell_updates(&self, now: Monotonic) {
-        let news: Vec<(DeviceId, FirmwareStatus)> = {
+        let mut news: Vec<(DeviceId, Vec<FirmwareStatus>)> = {
             let mut state = self.state();
-            let news = |(id, device): (&DeviceId, &mut Device)| Some((*id, device.update.poll_news(now)?));
-            state.devices.iter_mut().filter_map(news).collect()
+            let news = |(id, device): (&DeviceId, &mut Device)| (*id, device.update.poll_news(now));
+            state.devices.iter_mut().map(news).filter(|(_, news)| !news.is_empty()).collect()
         };
-        for (device, update) in news {
-            if let Some(outcome) = outcome(update) {
-                let (device, now) = (device.to_string(), self.now().wall);
-                let noted = self
-                    .store
-                    .write(move |ledger| ledger.audit_change(AuditEvent::Updated, &device, &outcome, now));
-                if let Err(error) = noted.await {
-                    tracing::warn!(%error, "the end of an update could not be noted");
-                }
+        let ends = |(device, news): &(DeviceId, Vec<FirmwareStatus>)| -> Vec<(String, String)> {
+            let ends = news.iter().filter(|update| is_end(update));
+            ends.map(|update| (device.to_string(), said_of_end(update))).collect()
+        };
+        let ends: Vec<(String, String)> = news.iter().flat_map(ends).collect();
+        if !ends.is_empty() {
+            let now = self.now().wall;
+            let noted = self.store.write(move |ledger| {
+                let mut ends = ends.iter();
+                ends.try_for_each(|(device, said)| {
+                    ledger.audit_change(AuditEvent::Updated, device, said, now)
+                })
+            });
+            if let Err(error) = noted.await {
+                tracing::warn!(%error, "the ends of updates could not be noted; they will be");
+                news.retain(|(_, news)| !news.iter().any(is_end));
             }
-            self.publish(WardEvent::Firmware { device: device.to_string(), update: UpdateView::new(update) });
+        }
+        for (device, news) in news {
+            self.state().device(device, now).update.told(&news);
+            for update in news {
+                let (device, update) = (device.to_string(), UpdateView::new(update));
+                self.publish(WardEvent::Firmware { device, update });
+            }
         }
     }
 
@@ -243,7 +257,8 @@ impl Ward {
         let (now, by) = (self.now().wall, by.to_owned());
         let kept = self.store.write(move |ledger| {
             let image = ledger.publish_firmware(&header, &body, verified, now)?;
-            let said = format!("firmware {} for {} published", image.version, image.hardware);
+            let checked = if verified { ", signature checked" } else { "" };
+            let said = format!("firmware {} for {} published{checked}", image.version, image.hardware);
             ledger.audit(AuditEvent::Controlled, &image.image.to_string(), &by, &said, now)?;
             Ok(image)
         });
@@ -326,11 +341,10 @@ impl Ward {
     }
 }
 
-/// How an update ended, if it did.
-fn outcome(FirmwareStatus { state, version, refusal, .. }: FirmwareStatus) -> Option<String> {
-    let ends = [UpdateState::CONFIRMED, UpdateState::ROLLED_BACK, UpdateState::REFUSED].contains(&state);
+/// How an update ended, for the audit.
+fn said_of_end(FirmwareStatus { state, version, refusal, .. }: &FirmwareStatus) -> String {
     let why = refusal.map_or_else(String::new, |refusal| format!(": the image {refusal}"));
-    ends.then(|| format!("firmware {version} {state}{why}"))
+    format!("firmware {version} {state}{why}")
 }
 
 fn image_view(image: &PublishedImage) -> ImageView {
