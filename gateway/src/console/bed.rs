@@ -48,13 +48,13 @@ impl Newest {
     }
 
     /// Takes in what is heard of the same device: a newer sample, or that the same one is older than thought.
-    pub(super) fn hear(&mut self, heard: Self) {
+    pub(super) fn hear(&mut self, heard: Self, cadence: Cadence) {
         if heard.sample.seq == self.sample.seq {
             let age = self.age(heard.at).max(heard.age);
             *self = Self { age, ended: self.ended || heard.ended, ..heard };
         } else if heard.sample.received >= self.sample.received
             && (heard.taken >= self.taken
-                || (!heard.ended && self.taken > when::parsed(&heard.sample.received)))
+                || (heard.is_current(cadence, heard.at) && self.taken > when::parsed(&heard.sample.received)))
         {
             *self = heard;
         }
@@ -67,6 +67,13 @@ impl Newest {
     fn is_current(&self, cadence: Cadence, now: Monotonic) -> bool {
         !self.ended && self.age(now) <= cadence.age_limit()
     }
+}
+
+/// How often a device says that it measures and sends.
+pub(super) fn cadence(wearables: &[WearableView], device: &str) -> Cadence {
+    let told = wearables.iter().find(|wearable| wearable.id == device);
+    let intervals = told.and_then(|wearable| wearable.status.as_ref());
+    intervals.map_or(Cadence::UNTOLD, |told| Cadence { sample_ms: told.sample_ms, upload_ms: told.upload_ms })
 }
 
 /// When a sample was taken, unless it says a time that had not come.
@@ -140,21 +147,13 @@ impl<'a> Bed<'a> {
     /// The bed of a patient.
     pub(super) fn of(patient: &'a PatientView, state: &'a State, now: Now) -> Self {
         let wearables: Vec<_> = state.wearables.iter().filter(|w| w.patient == patient.id).collect();
-        let cadence = |device: &str| {
-            let told = wearables.iter().find(|wearable| wearable.id == device);
-            let intervals = told.and_then(|wearable| wearable.status.as_ref());
-            intervals.map_or(Cadence::UNTOLD, |told| Cadence {
-                sample_ms: told.sample_ms,
-                upload_ms: told.upload_ms,
-            })
-        };
         let mut all: Vec<&Newest> =
             state.vitals.get(&patient.id).into_iter().flat_map(|devices| devices.values()).collect();
         all.sort_by_key(|newest| newest.age(now.mono));
         let current: Vec<&Newest> = all
             .iter()
             .copied()
-            .filter(|newest| newest.is_current(cadence(&newest.sample.device), now.mono))
+            .filter(|newest| newest.is_current(cadence(&state.wearables, &newest.sample.device), now.mono))
             .collect();
 
         let presence = match patient {
@@ -281,7 +280,8 @@ mod tests {
     fn a_sample_from_the_future_is_not_shown_and_does_not_hide_what_comes_after() {
         let mut newest = Newest::stored(&sample(1, "2026-11-21T21:00:00.000Z"), Monotonic(0));
         assert!(!newest.is_current(Cadence::UNTOLD, Monotonic(0)));
-        newest.hear(Newest::stored(&sample(2, "2026-11-21T20:00:00.000Z"), Monotonic(1_000)));
+        newest
+            .hear(Newest::stored(&sample(2, "2026-11-21T20:00:00.000Z"), Monotonic(1_000)), Cadence::UNTOLD);
         assert!(newest.sample.seq == 2 && newest.is_current(Cadence::UNTOLD, Monotonic(1_000)));
     }
 
@@ -289,9 +289,13 @@ mod tests {
     fn a_sample_that_a_fast_clock_dated_ahead_does_not_hide_what_comes_after() {
         let mut newest = Newest::stored(&sample(1, "2026-11-21T20:00:50.000Z"), Monotonic(0));
         assert!(newest.is_current(Cadence::UNTOLD, Monotonic(0)));
-        newest.hear(Newest::stored(&sample(2, "2026-11-21T20:00:00.000Z"), Monotonic(1_000)));
+        newest.hear(Newest::stored(&sample(9, "2026-11-21T19:50:00.000Z"), Monotonic(900)), Cadence::UNTOLD);
+        assert_eq!(newest.sample.seq, 1, "a backlog is still none of it");
+        newest
+            .hear(Newest::stored(&sample(2, "2026-11-21T20:00:00.000Z"), Monotonic(1_000)), Cadence::UNTOLD);
         assert_eq!(newest.sample.seq, 2);
-        newest.hear(Newest::stored(&sample(3, "2026-11-21T19:59:59.000Z"), Monotonic(1_100)));
+        newest
+            .hear(Newest::stored(&sample(3, "2026-11-21T19:59:59.000Z"), Monotonic(1_100)), Cadence::UNTOLD);
         assert_eq!(newest.sample.seq, 2, "what is older stays out");
     }
 }

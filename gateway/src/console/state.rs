@@ -9,7 +9,7 @@ use std::{
 use protocol::time::{Monotonic, Now, UnixMillis};
 
 use super::{
-    bed::Newest,
+    bed::{self, Newest},
     link::{Answer, Polled},
     log::{self, Entry},
     modal::{Modal, Offered},
@@ -190,9 +190,10 @@ impl State {
     }
 
     fn measured(&mut self, patient: &str, heard: Newest) {
+        let cadence = bed::cadence(&self.wearables, &heard.sample.device);
         let devices = self.vitals.entry(patient.to_owned()).or_default();
         match devices.get_mut(&heard.sample.device) {
-            Some(known) => known.hear(heard),
+            Some(known) => known.hear(heard, cadence),
             None => drop(devices.insert(heard.sample.device.clone(), heard)),
         }
     }
