@@ -301,14 +301,15 @@ impl Ward {
     }
 }
 
-/// What a wearable was set to for one patient is not carried over to the next: a new pairing begins with the default, and the
-/// device, which may have kept the old intervals, is told so after each login.
+/// What a wearable was set to for one patient, here or at another gateway, is not carried over to the next: a new pairing begins with
+/// the default, and the device, which may have kept other intervals, is told so after each login.
 fn begin_with_defaults(ledger: &Ledger<'_>, client: &ClientId, now: UnixMillis) -> Result<(), StoreError> {
     let ClientId::Wearable(device) = client else { return Ok(()) };
-    if ledger.settings(*device)?.is_none_or(|settings| settings == Settings::LIVE) {
+    let before = ledger.settings(*device)?;
+    ledger.set(*device, Settings::LIVE)?;
+    if before.is_none_or(|before| before == Settings::LIVE) {
         return Ok(());
     }
-    ledger.set(*device, Settings::LIVE)?;
     let said = format!("{} again, after a new pairing", Settings::LIVE);
     ledger.audit(AuditEvent::Controlled, &device.to_string(), "", &said, now)
 }

@@ -120,9 +120,10 @@ impl Ward {
                     return Err(StoreError::UnknownClient);
                 }
                 ledger.create_offer(&kept)?;
-                let network = kept.network.as_ref().map_or_else(String::new, |network| {
-                    format!(", with the passphrase of the network {}", network.ssid())
-                });
+                let network = kept
+                    .network
+                    .as_ref()
+                    .map_or_else(String::new, |network| format!(", with the network {}", network.ssid()));
                 let detail = format!("{} for 10 min{network}", kept.kind);
                 ledger.audit(AuditEvent::Offered, kept.patient.as_str(), &by, &detail, now)
             });

@@ -231,15 +231,11 @@ async fn a_wearable_that_is_paired_anew_begins_with_the_default_intervals() {
     let ward = ward(folder.path());
     let ClientId::Wearable(id) = DEVICE else { unreachable!() };
     let _first = admitted(&ward, "ABC-DEF-GH2").await;
-    assert_eq!(ward.standing_instruction(id).await, Ok(None));
+    let default = Ok(Some(Instruction::Settings(Settings::LIVE)));
+    assert_eq!(ward.standing_instruction(id).await, default, "another gateway may have set it");
     ward.set(&DEVICE.to_string(), every(300), "a test").await.unwrap();
     let _next = admitted(&ward, "BCD-EFG-HJ3").await;
-    let standing = ward.standing_instruction(id).await;
-    assert_eq!(
-        standing,
-        Ok(Some(Instruction::Settings(Settings::LIVE))),
-        "the device may have kept the others"
-    );
+    assert_eq!(ward.standing_instruction(id).await, default, "the device may have kept the others");
     let audit = ward.store.read(|view| view.audit_entries(9)).await.unwrap();
     let said = "a sample every 1 s, an upload every 1 s again, after a new pairing";
     assert!(audit.iter().any(|row| row.detail == said && row.subject == DEVICE.to_string()), "{audit:?}");
@@ -275,6 +271,30 @@ async fn how_an_update_ended_is_audited_once_however_often_the_device_says_so() 
 }
 
 #[tokio::test]
+async fn an_end_that_could_not_be_audited_is_told_and_audited_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let ward = ward(folder.path());
+    let ClientId::Wearable(device) = DEVICE else { unreachable!() };
+    let mut events = ward.subscribe();
+    let update = |state, version| FirmwareStatus { state, version, received: 0, length: 9, refusal: None };
+    ward.take_firmware_status(device, update(UpdateState::ROLLED_BACK, 2));
+    ward.take_firmware_status(device, update(UpdateState::RECEIVING, 3));
+    ward.tell_updates(ward.now().mono).await;
+    assert_eq!(audited(&ward, AuditEvent::Updated).await, ["firmware 2 rolled back"]);
+    assert_eq!(
+        told(&mut events, |event| matches!(event, WardEvent::Firmware { .. })),
+        2,
+        "both, in one tick"
+    );
+    ward.store.clone().close().await;
+    ward.take_firmware_status(device, update(UpdateState::CONFIRMED, 3));
+    ward.tell_updates(ward.now().mono + Duration::from_secs(2)).await;
+    assert_eq!(told(&mut events, |_| true), 0);
+    let again = ward.state().device(device, Monotonic(0)).update.poll_news(Monotonic(u64::MAX));
+    assert_eq!(again, [update(UpdateState::CONFIRMED, 3)]);
+}
+
+#[tokio::test]
 async fn samples_that_are_late_or_discarded_are_told_and_audited_once_for_each_batch() {
     let folder = tempfile::tempdir().unwrap();
     let ward = ward(folder.path());
@@ -303,9 +323,9 @@ async fn samples_that_are_late_or_discarded_are_told_and_audited_once_for_each_b
     assert_eq!(
         said,
         [
-            "1 NOT stored: without a time, and several patients have worn the device",
-            "1 late ones stored for P001",
-            "1 NOT stored: their numbers are taken by others",
+            "1 NOT stored: without a time, and several patients have worn the device; reset it before it changes hands",
+            "1 that came late stored for P001, who wore the device then",
+            "1 NOT stored: other samples have their numbers (the device's counter was reset); reset it and pair it again",
         ]
     );
     let late = |event: &WardEvent| matches!(event, WardEvent::LateSamples { patient, count: 1, .. } if patient == "P001");
@@ -342,7 +362,7 @@ async fn an_offer_is_audited_with_its_network_but_no_passphrase_and_its_end_only
         by: "a test".into(),
     };
     ward.invite(invitation).await.unwrap();
-    let said = "wearable for 10 min, with the passphrase of the network Ward 7";
+    let said = "wearable for 10 min, with the network Ward 7";
     assert_eq!(audited(&ward, AuditEvent::Offered).await, [said]);
     let selector = Selector::from_bytes(*b"BCD").unwrap();
     assert!(ward.cancel_offer(selector, "a test").await.unwrap());

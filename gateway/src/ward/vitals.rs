@@ -82,13 +82,15 @@ fn remarks(appended: &Appended) -> Vec<String> {
     let Appended { conflicts, nobodys, .. } = appended;
     let mut remarks = Vec::new();
     if *conflicts > 0 {
-        remarks.push(format!("{conflicts} NOT stored: their numbers are taken by others"));
+        remarks.push(format!("{conflicts} NOT stored: other samples have their numbers (the device's counter was reset); reset it and pair it again"));
     }
     if *nobodys > 0 {
         remarks
-            .push(format!("{nobodys} NOT stored: without a time, and several patients have worn the device"));
+            .push(format!("{nobodys} NOT stored: without a time, and several patients have worn the device; reset it before it changes hands"));
     }
     let late = appended.earlier.iter();
-    remarks.extend(late.map(|(patient, count)| format!("{count} late ones stored for {patient}")));
+    remarks.extend(late.map(|(patient, count)| {
+        format!("{count} that came late stored for {patient}, who wore the device then")
+    }));
     remarks
 }

@@ -51,7 +51,7 @@ async fn a_ward_from_before_the_newest_migrations_is_all_there_after_them() {
 }
 
 #[tokio::test]
-async fn each_login_and_each_batch_finds_its_client_without_reading_all_of_them() {
+async fn an_index_serves_whoever_looks_for_a_clients_bindings_whatever_their_state() {
     let folder = Folder::new();
     folder.open().close().await;
     let db = folder.by_hand();

@@ -177,9 +177,10 @@ impl Clinic {
         let (known, now) = (Arc::clone(&identity), self.clock.now());
         let endpoint = ClientEndpoint::connect(known, pinned.clone(), None, terms, now, &mut system_rng());
         let link = ClientLink::new(stream, endpoint.unwrap(), self.clock);
-        let mut device = Device { link, identity, pinned };
-        // The token is the last thing that a login without settings brings.
+        let mut device = Device { link, identity, pinned, standing: None };
         while !matches!(device.next().await, Event::Ticket { .. }) {}
+        // What it is set to is the last thing that a login brings.
+        device.standing = Some(device.instruction().await);
         device
     }
 
@@ -240,6 +241,8 @@ pub(crate) struct Device {
     link: ClientLink<TcpStream>,
     identity: Arc<ClientIdentity>,
     pinned: PinnedGateway,
+    /// What the gateway wanted as soon as it was in.
+    pub(crate) standing: Option<Instruction>,
 }
 
 impl Device {
