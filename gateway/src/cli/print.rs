@@ -103,7 +103,7 @@ pub(super) fn wearables(wearables: &[WearableView], today: &str) -> String {
             wearable.patient.clone(),
             state.into(),
             wearable.since.as_deref().map_or_else(|| "never".into(), |since| day_or_time(since, today)),
-            of(&|told| intervals(told.sample_ms, told.upload_ms, wearable.set)),
+            of(&|told| does(told, wearable.set)),
             of(&battery),
             of(&link),
             of(&|told| format!("{}/{}", told.waiting, told.lost)),
@@ -126,7 +126,7 @@ pub(super) fn wearables(wearables: &[WearableView], today: &str) -> String {
             "SINCE UTC",
             "INTERVALS",
             "BATTERY",
-            "LINK/DROPS",
+            "dBm/DROPS",
             "WAIT/LOST",
             "FW",
             "UPDATE",
@@ -135,13 +135,32 @@ pub(super) fn wearables(wearables: &[WearableView], today: &str) -> String {
         ],
         rows,
     );
-    if wearables.iter().any(|wearable| wearable.post_quantum == Some(false)) {
-        format!(
-            "{table}\nNO: whoever records this link can read it with a later quantum computer; suite 4 prevents it"
-        )
-    } else {
-        table
-    }
+    let notes: Vec<String> = wearables.iter().flat_map(notes).collect();
+    let any = |is: fn(&WearableView) -> bool| wearables.iter().any(is);
+    let overdue =
+        "OVERDUE: connected, but its samples do not come; see whether the device measures, and restart it";
+    let open = "NO: whoever records this link can read it with a later quantum computer; suite 4 prevents it";
+    let legend = [
+        (any(|wearable| wearable.connected && wearable.overdue), overdue),
+        (any(|wearable| wearable.post_quantum == Some(false)), open),
+    ];
+    let legend = legend.iter().filter(|(is, _)| *is).map(|(_, said)| (*said).to_owned());
+    let below: Vec<String> = notes.into_iter().chain(legend).collect();
+    if below.is_empty() { table } else { format!("{table}\n{}", below.join("\n")) }
+}
+
+/// What of a wearable takes a sentence.
+fn notes(wearable: &WearableView) -> Vec<String> {
+    let Some(told) = &wearable.status else { return Vec::new() };
+    let name = wearable.name.as_deref().unwrap_or(&wearable.id);
+    let refusal = told.update.as_ref().and_then(|update| Some((update, update.refusal.as_ref()?)));
+    let refused =
+        refusal.map(|(update, why)| format!("{name}: firmware {}: the image {why}", update.version));
+    let set = wearable.set.filter(|set| *set != (told.sample_ms, told.upload_ms));
+    let set = set.map(|(sample, upload)| {
+        format!("* {name} is set to {}; it did not tell yet that it does so", intervals(sample, upload))
+    });
+    refused.into_iter().chain(set).collect()
 }
 
 /// The time of a moment of today, the day of another.
@@ -150,36 +169,32 @@ fn day_or_time(moment: &str, today: &str) -> String {
     if today.starts_with(day) { time.chars().take(8).collect() } else { day.into() }
 }
 
-/// What it does, and what it was set to if that differs.
-fn intervals(sample_ms: u32, upload_ms: u32, set: Option<(u32, u32)>) -> String {
-    let said = |(sample, upload): (u32, u32)| {
-        let [sample, upload] = [sample, upload].map(|ms| Readable(Duration::from_millis(ms.into())));
-        format!("{sample}/{upload}")
-    };
-    let told = (sample_ms, upload_ms);
-    match set.filter(|set| *set != told) {
-        Some(set) => format!("{} (set to {})", said(told), said(set)),
-        None => said(told),
-    }
+fn intervals(sample_ms: u32, upload_ms: u32) -> String {
+    let [sample, upload] = [sample_ms, upload_ms].map(|ms| Readable(Duration::from_millis(ms.into())));
+    format!("{sample}/{upload}")
+}
+
+/// What it does; marked if that is not what it was set to.
+fn does(told: &StatusView, set: Option<(u32, u32)>) -> String {
+    let mark = if set.is_none_or(|set| set == (told.sample_ms, told.upload_ms)) { "" } else { "*" };
+    intervals(told.sample_ms, told.upload_ms) + mark
 }
 
 fn battery(told: &StatusView) -> String {
     let percent = told.battery.map_or_else(|| "?".into(), |percent| format!("{percent} %"));
-    if told.charging == Some(true) { percent + " charging" } else { percent }
+    if told.charging == Some(true) { percent + " up" } else { percent }
 }
 
 fn link(told: &StatusView) -> String {
-    let signal = told.signal_dbm.map_or_else(|| "-".into(), |dbm| format!("{dbm} dBm"));
+    let signal = told.signal_dbm.map_or_else(|| "-".into(), |dbm| dbm.to_string());
     format!("{signal}/{}", told.reconnects)
 }
 
-fn update(update: &UpdateView) -> String {
-    let UpdateView { state, version, received, length, refusal } = update;
-    match refusal {
-        Some(refusal) => format!("{version} {state}: the image {refusal}"),
-        None if received < length => format!("{version} {state}, {received} of {length} bytes"),
-        None => format!("{version} {state}"),
+fn update(UpdateView { state, version, received, length, .. }: &UpdateView) -> String {
+    if received < length {
+        return format!("{version} {} %", u64::from(*received) * 100 / u64::from(*length));
     }
+    format!("{version} {state}")
 }
 
 pub(super) fn firmware(images: &[ImageView]) -> String {
@@ -338,7 +353,7 @@ mod tests {
             sample_ms: 1_000,
             upload_ms: 60_000,
             battery: Some(100),
-            charging: Some(false),
+            charging: Some(true),
             signal_dbm: Some(-61),
             reconnects: 12,
             waiting: 59,
@@ -346,25 +361,48 @@ mod tests {
             firmware: "a name for people".into(),
             firmware_version: 12,
             hardware: "board".into(),
-            update: None,
+            update: Some(UpdateView {
+                state: "refused".into(),
+                version: 2,
+                received: 0,
+                length: 0,
+                refusal: Some("needs more battery".into()),
+            }),
             age_ms: 13_000,
         };
-        let wearable = WearableView {
+        let mut wearable = WearableView {
             id: "07070707-0707-4707-8707-070707070707".into(),
             name: Some("W001".into()),
             patient: "P001".into(),
             connected: true,
             since: Some("2026-11-21T20:15:00.123Z".into()),
             overdue: true,
-            set: Some((1_000, 60_000)),
+            set: Some((1_000, 1_000)),
             status: Some(status),
             suite: Some(2),
             post_quantum: Some(false),
         };
         let said = |today| wearables(std::slice::from_ref(&wearable), today);
-        let line = "W001  07070707  P001     OVERDUE  20:15:00   1.0 s/60 s  100 %    -61 dBm/12  59/7       12  -       13 s  2 NO";
-        assert_eq!(said("2026-11-21T23:00:00Z").lines().nth(1).unwrap(), line);
+        let lines = [
+            "NAME  UUID      PATIENT  STATE    SINCE UTC  INTERVALS    BATTERY   dBm/DROPS  WAIT/LOST  FW  UPDATE     TOLD  SUITE PQ",
+            "W001  07070707  P001     OVERDUE  20:15:00   1.0 s/60 s*  100 % up  -61/12     59/7       12  2 refused  13 s  2 NO",
+            "",
+            "W001: firmware 2: the image needs more battery",
+            "* W001 is set to 1.0 s/1.0 s; it did not tell yet that it does so",
+            "OVERDUE: connected, but its samples do not come; see whether the device measures, and restart it",
+            "NO: whoever records this link can read it with a later quantum computer; suite 4 prevents it",
+        ];
+        assert_eq!(said("2026-11-21T23:00:00Z").lines().collect::<Vec<_>>(), lines);
         assert!(said("2026-11-22T00:00:00Z").contains("  2026-11-21  "));
-        assert!(said("").lines().take(2).all(|line| line.chars().count() <= 120));
+        assert!(said("").lines().all(|line| line.chars().count() <= 120));
+        let update = wearable.status.as_mut().and_then(|told| told.update.as_mut()).unwrap();
+        *update = UpdateView {
+            state: "receiving".into(),
+            received: 82,
+            length: 100,
+            refusal: None,
+            ..update.clone()
+        };
+        assert!(wearables(&[wearable], "").contains("  2 82 %  "));
     }
 }

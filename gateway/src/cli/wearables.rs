@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::{Common, line, print::firmware};
 use crate::{
-    control::{Request, client::Watch},
+    control::Request,
     ward::{
         event::WardEvent,
         view::{ImageView, SettingsView, WaveformAsked},
@@ -99,8 +99,11 @@ pub(super) async fn firmware_verb(verb: FirmwareVerb) -> Result<(), Stop> {
             let key = key.map(|key| read_file(&key, MAX_KEY_FILE)).transpose()?;
             let key = key.map(|key| String::from_utf8_lossy(&key).trim().to_owned());
             let said = |image: &ImageView| {
-                let judged =
-                    if image.verified { "signed by that key" } else { "its signature was not checked here" };
+                let judged = if image.verified {
+                    "its signature was checked"
+                } else {
+                    "its signature was not checked here; publish it again with --key FILE"
+                };
                 format!(
                     "image {}: version {} for {}, {} bytes, {judged}",
                     image.image, image.version, image.hardware, image.length
@@ -189,34 +192,42 @@ pub(super) async fn waveform(
     seconds: u16,
     csv: bool,
 ) -> Result<Exit, Stop> {
-    let went_away =
-        |error: io::Error| Stop::new(Exit::Unavailable, format!("the gateway went away: {error}"));
     let mut signals =
         Signals::listen(false).map_err(|error| Stop::new(Exit::Unavailable, error.to_string()))?;
-    let watch = common.target().connect().await?.watch().await.map_err(went_away)?;
     let asks = |seconds| Request::Waveform { name: wearable.clone(), signal: signal.to_string(), seconds };
     let (request, mut received) = (asks(seconds), Received::default());
-    tokio::select! {
-        shown = show(common, watch, &request, seconds, csv, &mut received) => shown?,
-        () = signals.next() => drop(common.ask::<WaveformAsked>(&asks(0)).await?),
+    let interrupted = tokio::select! {
+        shown = show(common, &request, seconds, csv, &mut received) => shown.map(|()| false)?,
+        () = signals.next() => true,
+    };
+    if interrupted {
+        let stop = asks(0);
+        tokio::select! {
+            stopped = common.ask::<WaveformAsked>(&stop) => drop(stopped?),
+            // Whoever does not want to wait for that either.
+            () = signals.next() => {}
+        }
     }
     let missing = received.missing();
     if common.json {
         line(&json!({ "complete": missing.is_empty(), "missing": missing }).to_string());
     } else if !missing.is_empty() {
-        writeln!(io::stderr(), "missing: {}", missing.join("; ")).ok();
+        let stopped = if interrupted { "stopped; " } else { "" };
+        writeln!(io::stderr(), "{stopped}missing: {}", missing.join("; ")).ok();
     }
     Ok(if missing.is_empty() { Exit::Done } else { Exit::InPart })
 }
 
 async fn show(
     common: &Common,
-    mut watch: Watch,
     request: &Request,
     seconds: u16,
     csv: bool,
     received: &mut Received,
 ) -> Result<(), Stop> {
+    let went_away =
+        |error: io::Error| Stop::new(Exit::Unavailable, format!("the gateway went away: {error}"));
+    let mut watch = common.target().connect().await?.watch().await.map_err(went_away)?;
     let asked: WaveformAsked = common.ask(request).await?;
     let end = tokio::time::Instant::now() + Duration::from_secs(seconds.into()) + LATE;
     while let Ok(event) = tokio::time::timeout_at(end, watch.next()).await {
