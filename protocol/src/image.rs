@@ -60,7 +60,7 @@ open_set! {
     /// Bytes are missing, or there are more than the header says.
     INCOMPLETE = 8, "has not the length that its header says; fetch the whole file again";
     /// It failed on this device before.
-    ROLLED_BACK = 9, "failed on this device and was rolled back; publish a corrected higher version";
+    ROLLED_BACK = 9, "or a higher one failed on this device and was rolled back; publish a corrected higher version";
     /// The running image is still on trial.
     BUSY = 10, "comes while the running firmware is on trial; it is taken when that is confirmed";
     /// The device's flash failed.

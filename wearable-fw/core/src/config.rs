@@ -5,7 +5,7 @@
 //! slot   0: "VWC1"   4: version u32   8: sealed length u32   12: nonce 12   24: sealed   then: CRC-32 of all before
 //! sealed AES-256-GCM under the board's storage key, AAD = the slot's first 12 bytes and the device's id
 //! ```
-//! All numbers are little-endian. Of two intact slots the one with the higher version counts.
+//! All numbers are little-endian. Fields of what is sealed are only appended, never moved. Of two intact slots the one with the higher version counts.
 
 use alloc::{vec, vec::Vec};
 use core::{fmt, marker::PhantomData, ops::Range};
@@ -25,6 +25,9 @@ const MAGIC: [u8; 4] = *b"VWC1";
 const HEAD: usize = 24;
 /// What of the head is authenticated as it stands; the nonce is so by its use.
 const BOUND: usize = 12;
+/// Zeros behind a record that is read: fields that an earlier firmware did not know are `None`, `false` or 0. A later one's
+/// fields are left unread. So a record outlives an update and its rollback **if fields are only ever appended**.
+const LATER_FIELDS: usize = 8;
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// An encoded record.
@@ -142,7 +145,11 @@ impl<T: Serialize + DeserializeOwned> ConfigStore<T> {
         let (bound, nonce) = head.split_first_chunk::<BOUND>()?;
         let version = u32::from_le_bytes(*head.get(4..)?.first_chunk()?);
         let nonce: &[u8; 12] = nonce.first_chunk()?;
-        let content = self.key.open(nonce, &self.aad(bound), sealed).ok().map(Zeroizing::new)?;
+        let opened = self.key.open(nonce, &self.aad(bound), sealed).ok().map(Zeroizing::new)?;
+        // Room from the start: a vector that grows leaves a copy of the secrets behind.
+        let mut content = Zeroizing::new(Vec::with_capacity(opened.len() + LATER_FIELDS));
+        content.extend_from_slice(&opened);
+        content.resize(opened.len() + LATER_FIELDS, 0);
         Some((version, content))
     }
 

@@ -375,8 +375,12 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
     }
 
     fn commit(&mut self) -> Result<(), ConfigError> {
-        self.configuration.reserved = Some(self.uplink.reserve());
-        self.store.commit(&mut self.flash, &self.configuration, &mut self.rng)
+        let reserved = self.configuration.reserved.replace(self.uplink.reserve());
+        let committed = self.store.commit(&mut self.flash, &self.configuration, &mut self.rng);
+        if committed.is_err() {
+            self.configuration.reserved = reserved;
+        }
+        committed
     }
 
     /// What stands on flash is not what stood there: opened again, what can still be read is kept.

@@ -38,7 +38,8 @@ impl Binding {
     }
 }
 
-/// The content of the configuration record. Its default is that of a new device: no key, no gateway.
+/// The content of the configuration record. Its default is that of a new device: no key, no gateway. Fields are only
+/// appended: [`ConfigStore`](crate::config::ConfigStore).
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Configuration {
     pub(super) bound: Option<Binding>,
@@ -46,10 +47,10 @@ pub(super) struct Configuration {
     pub(super) pending: Option<Binding>,
     pub(super) settings: Option<Settings>,
     pub(super) floor: Option<UnixMillis>,
-    /// No sample has a higher number.
-    pub(super) reserved: Option<Seq>,
     /// A factory reset has begun: the samples go next, then this record.
     pub(super) erasing: bool,
+    /// No sample has a higher number.
+    pub(super) reserved: Option<Seq>,
 }
 
 mod pinned {
@@ -110,4 +111,69 @@ mod login {
 
 fn key<E: serde::de::Error>(bytes: &[u8]) -> Result<identity::VerifyingKey, E> {
     identity::VerifyingKey::from_bytes(bytes).map_err(|_| E::custom("no key"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crypto::purpose::StorageKey;
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+    use super::*;
+    use crate::{
+        config::{ConfigStore, Found},
+        flash::ram::RamFlash,
+    };
+
+    /// As firmware wrote it before numbers were reserved.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Earlier {
+        bound: Option<Binding>,
+        pending: Option<Binding>,
+        settings: Option<Settings>,
+        floor: Option<UnixMillis>,
+        erasing: bool,
+    }
+
+    /// What one firmware keeps, read by another.
+    fn handed_on<W: Serialize + serde::de::DeserializeOwned, R: Serialize + serde::de::DeserializeOwned>(
+        written: &W,
+    ) -> R {
+        let (key, device) = (Secret::<StorageKey>::new([9; 32]), DeviceId::from_bytes([7; 16]));
+        let mut flash = RamFlash::<256>::new(8);
+        let (mut store, _) = ConfigStore::<W>::open(&mut flash, &(0..2048), &key, device).unwrap();
+        store.commit(&mut flash, written, &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
+        match ConfigStore::<R>::open(&mut flash, &(0..2048), &key, device).unwrap().1 {
+            Found::Record(read) => read,
+            Found::Nothing | Found::Unreadable => panic!("the other firmware cannot read it"),
+        }
+    }
+
+    fn binding() -> Binding {
+        let keys = |seed| identity::SigningKey::from_secret(&Secret::new([seed; 32])).verifying_key();
+        let gateway = PinnedGateway {
+            gateway: GatewayId::from_random([1; 16]),
+            doctor: "D001".parse().unwrap(),
+            login: LoginVerifyingKey::Ed25519(keys(2)),
+            alerts: keys(3),
+            tls_spki: [4; 32],
+        };
+        Binding { gateway, login: Secret::new([5; 32]), network: None }
+    }
+
+    #[test]
+    fn a_pairing_outlives_an_update_from_firmware_that_reserved_no_numbers() {
+        let floor = Some(UnixMillis(1_800_000_000_000));
+        let earlier =
+            Earlier { bound: Some(binding()), pending: None, settings: None, floor, erasing: false };
+        let now: Configuration = handed_on(&earlier);
+        assert_eq!(now.bound.unwrap().gateway.doctor, earlier.bound.unwrap().gateway.doctor);
+        assert_eq!((now.floor, now.erasing, now.reserved), (floor, false, None));
+    }
+
+    #[test]
+    fn a_rollback_to_such_firmware_keeps_the_pairing_and_erases_nothing() {
+        let now = Configuration { bound: Some(binding()), reserved: Some(Seq(4_096)), ..Default::default() };
+        let earlier: Earlier = handed_on(&now);
+        assert!(earlier.bound.is_some() && !earlier.erasing, "it would take a reset up");
+    }
 }

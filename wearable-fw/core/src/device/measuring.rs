@@ -81,10 +81,13 @@ impl<F: Flash, P: Proximity, R: CryptoRng> Device<F, P, R> {
         Ok(gap)
     }
 
-    /// The number of the next sample. Should reserving it fail, the store itself still remembers it.
+    /// The number of the next sample. Should reserving it fail, the store itself still remembers it, and it is tried again
+    /// some samples later: a flash that fails is not erased each second.
     fn next_seq(&mut self) -> Seq {
+        const PATIENCE: u64 = 64;
         let seq = self.uplink.next_seq();
-        if self.configuration.reserved.is_none_or(|reserved| seq > reserved) {
+        let reserved = self.configuration.reserved.unwrap_or(Seq(0));
+        if seq.0.checked_sub(reserved.0 + 1).is_some_and(|beyond| beyond.is_multiple_of(PATIENCE)) {
             self.try_commit();
         }
         seq

@@ -195,9 +195,9 @@ fn the_board_takes_a_signed_update_though_its_plug_is_pulled_at_every_turn_and_t
     }
     let started = bench.load();
     assert_eq!((started.slot, started.version), ('B', 2));
-    assert!(started.given_up.unwrap().contains("version 3 failed on this device"));
+    assert!(started.given_up.unwrap().contains("failed on this device"));
     let board = bench.run(&ward.wearables);
-    board.says("update: refused, version 3 failed on this device");
+    board.says("update: refused, version 3 or a higher one failed on this device");
 
     // Another version than the maker signed.
     let image = bench.sign(&bench.application("0.4.0"), 4);
