@@ -293,6 +293,27 @@ fn a_device_whose_sample_store_was_destroyed_uses_no_number_twice() {
 }
 
 #[test]
+fn a_reservation_of_numbers_that_could_not_be_written_is_not_relied_on() {
+    let mut world = World::bound(223);
+    world.set_network(false);
+    // As many as were reserved with the pairing.
+    for _ in 0..4_096 {
+        world.sample().unwrap();
+    }
+    let operation = world.flash.borrow().operations();
+    world.cut_power_at(Cut::Before(operation));
+    assert!(world.sample().is_err() && !world.has_power());
+    world.flash.borrow_mut().power_on();
+    world.sample().unwrap();
+    let taken = world.device().uplink().taken();
+    assert_eq!(taken.0, 4_097);
+    let Layout { samples, thinned, .. } = layout();
+    world.flash.borrow_mut().erase(samples.start, thinned.end).unwrap();
+    world.boot();
+    assert!(world.device().uplink().next_seq() > taken, "the number of a sample that was taken");
+}
+
+#[test]
 fn a_sample_is_kept_once_if_it_was_taken_and_not_at_all_if_it_was_refused() {
     let mut world = World::bound(221);
     world.set_network(false);
