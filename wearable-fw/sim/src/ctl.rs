@@ -120,8 +120,9 @@ pub async fn run(args: &CtlArgs, out: &mut (impl Write + Send)) -> anyhow::Resul
         },
         Request::Do { .. } => {
             wearable.request::<()>(&request).await?;
-            let status: Value = wearable.request(&Request::Status {}).await?;
-            let code = status.get("code").and_then(Value::as_str);
+            // It is done; after `finish` nobody may be there to tell more.
+            let status: Option<Value> = wearable.request(&Request::Status {}).await.ok();
+            let code = status.as_ref().and_then(|status| status.get("code")).and_then(Value::as_str);
             let window = code.map(|code| format!("; a pairing window is open, enter at the gateway: {code}"));
             writeln!(out, "done{}", window.unwrap_or_default())?;
         }
@@ -136,4 +137,31 @@ fn text(status: &Value) -> String {
         let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
         text + &format!("{:<14} {value}\n", name.replace('_', " "))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::UnixListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_act_that_ends_the_wearable_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("control.sock")).unwrap();
+        let target = Target { name: "W001".parse().unwrap(), data_dir: Some(folder.path().to_owned()) };
+        let args = CtlArgs { target, json: false, words: vec!["finish".into()] };
+        let mut out = Vec::new();
+        let wearable = async {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            stream.read_line(&mut String::new()).await.unwrap();
+            stream.write_all(b"{\"done\":null}\n").await.unwrap();
+        };
+        let (done, ()) = tokio::join!(run(&args, &mut out), wearable);
+        done.unwrap();
+        assert_eq!(out, b"done\n");
+    }
 }
