@@ -283,7 +283,16 @@ struct Made {
 
 fn make(args: &FactoryArgs, serial: &Serial, label_path: &Path) -> anyhow::Result<Made> {
     let key = maker::read_secret(&args.key)?;
-    let folder = datadir::resolve("wearable", serial.as_str(), args.data_dir.as_deref(), true)?;
+    // By components: behind a slash at the end, the workbench's name would be one inside of it.
+    let given = datadir::resolve("wearable", serial.as_str(), args.data_dir.as_deref(), true)?;
+    let folder: PathBuf = given.components().collect();
+    if folder.file_name().is_none() {
+        let said = format!(
+            "{} has no name of its own; give --data-dir a folder that is to be made",
+            given.display()
+        );
+        return Err(Stop::new(Exit::Usage, said).into());
+    }
     for path in args.manifest.iter().map(PathBuf::as_path).chain([label_path]) {
         if path.exists() {
             return Err(maker::exists(path).into());

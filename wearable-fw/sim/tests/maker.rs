@@ -215,6 +215,19 @@ fn a_making_that_fails_or_is_cut_off_leaves_no_device_and_can_be_done_again() {
 }
 
 #[test]
+fn a_devices_folder_may_be_typed_with_a_slash_at_its_end_and_must_have_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    type_in(at, "wearable firmware keygen --out @maker").unwrap();
+    let make = "wearable factory --serial SN-7 --key @maker --label @out.svg --data-dir";
+    for nameless in [".", "..", "@..", "/"] {
+        refused(at, &format!("{make} {nameless}"), Exit::Usage, "has no name of its own");
+    }
+    type_in(at, &format!("{make} @dev1/")).unwrap();
+    assert!(at.join("dev1/storage-key").exists() && !at.join("dev1/.making").exists());
+}
+
+#[test]
 fn a_real_devices_label_has_no_mark_of_simulation() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
