@@ -297,8 +297,11 @@ async fn old_image(bench: &mut Bench) -> Outcome {
     let mut talk = bench.connect().await?;
     let said = Instruction::Offer(offer.wire());
     talk.say(&FromGateway::Instruction(&said)).map_err(|fault| fault.to_string())?;
-    for _ in 0..8 {
-        let judged = match talk.hear(PATIENCE).await {
+    // However much it has to say meanwhile.
+    let until = talk.now().mono + PATIENCE;
+    loop {
+        let left = until.since(talk.now().mono);
+        let judged = match talk.hear(left).await {
             Heard::Event(Event::FirmwareRequest(request)) => offer.asked_for(request),
             Heard::Event(Event::FirmwareStatus(status)) => offer.told(status),
             Heard::Event(Event::Vitals(batch)) => {
