@@ -10,10 +10,8 @@ pub(crate) const BLOCK: usize = 512;
 
 const IDLE: u8 = 1;
 const DATA: u8 = 0xfe;
-/// Bytes to wait for a card that reads or writes: more than half a second at 12.5 MHz.
-const PATIENCE: usize = 1_000_000;
-/// Tries until a card has started, which takes a second at most: 16 bytes each.
-const TRIES: usize = 100_000;
+/// Tries until a card has started, which takes a second at most: 16 bytes each, at 200 kHz.
+const TRIES: usize = 2_000;
 
 /// The card.
 #[derive(Debug)]
@@ -40,7 +38,7 @@ impl SdCard {
         self.bus
             .selected(|bus| {
                 command(bus, 17, address).filter(|status| *status == 0)?;
-                (0..PATIENCE)
+                (0..patience(bus))
                     .map(|_| bus.exchange(0xff))
                     .find(|byte| *byte != 0xff)
                     .filter(|byte| *byte == DATA)?;
@@ -83,17 +81,19 @@ impl SdCard {
             (0..10).find(|_| command(bus, 0, 0) == Some(IDLE))?;
             command(bus, 8, 0x1aa).filter(|status| *status == IDLE)?;
             let [.., echo] = word(bus);
-            (0..TRIES).find(|_| {
-                command(bus, 55, 0);
-                command(bus, 41, 1 << 30) == Some(0)
-            })?;
+            // One that stops answering has had its chance.
+            let mut status =
+                (0..TRIES).map_while(|_| command(bus, 55, 0).and_then(|_| command(bus, 41, 1 << 30)));
+            status.find(|status| *status == 0)?;
             // QEMU's card says idle here, which it is not.
             command(bus, 58, 0)?;
             let [conditions, ..] = word(bus);
             let counts_blocks = conditions & 1 << 6 != 0;
             (echo == 0xaa).then_some(if counts_blocks { 1 } else { 512 })
         });
-        self.bus.hurry();
+        if step.is_some() {
+            self.bus.hurry();
+        }
         step
     }
 }
@@ -102,9 +102,14 @@ fn word(bus: &mut Ssi) -> [u8; 4] {
     core::array::from_fn(|_| bus.exchange(0xff))
 }
 
+/// Bytes to wait for a card that reads or writes: half a second.
+const fn patience(bus: &Ssi) -> usize {
+    bus.bytes_per_second() / 2
+}
+
 /// Sends a command when the card is no longer busy, and gives its status.
 fn command(bus: &mut Ssi, command: u8, argument: u32) -> Option<u8> {
-    (0..PATIENCE).find(|_| bus.exchange(0xff) == 0xff)?;
+    (0..patience(bus)).find(|_| bus.exchange(0xff) == 0xff)?;
     // Asked for before check sums are off.
     let check = if command == 8 { 0x87 } else { 0x95 };
     bus.exchange(0x40 | command);

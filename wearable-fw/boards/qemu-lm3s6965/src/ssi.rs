@@ -9,7 +9,9 @@ const SELECT: u32 = 1;
 
 /// The bus and the one chip on it.
 #[derive(Debug)]
-pub(crate) struct Ssi;
+pub(crate) struct Ssi {
+    bytes_per_second: usize,
+}
 
 impl Ssi {
     /// Switches the bus on, at 200 kHz, nobody selected.
@@ -23,12 +25,18 @@ impl Ssi {
         Block::SSI0.at(0x000).write(8 - 1); // 8 bits, mode 0
         Block::SSI0.at(0x010).write(250); // of 50 MHz
         Block::SSI0.at(0x004).write(1 << 1); // master, on
-        Self
+        Self { bytes_per_second: 200_000 / 8 }
     }
 
     /// Goes on at 12.5 MHz.
     pub(crate) fn hurry(&mut self) {
         Block::SSI0.at(0x010).write(4);
+        self.bytes_per_second = 12_500_000 / 8;
+    }
+
+    /// At the speed that it has.
+    pub(crate) const fn bytes_per_second(&self) -> usize {
+        self.bytes_per_second
     }
 
     /// A conversation with the chip.
