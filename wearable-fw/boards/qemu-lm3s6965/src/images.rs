@@ -40,9 +40,11 @@ pub(crate) fn leave_word<F: NorFlash>(card: &mut F, slot: Slot) -> Result<(), F:
     card.write(STARTED, &word)
 }
 
-/// The slot that the loader started, and the version that stands there; nothing if no loader did.
-pub(crate) fn started<F: ReadNorFlash>(card: &mut F) -> Option<(Slot, u32)> {
+/// The slot that the loader started, and the version that stands there; nothing if no loader did. Takes the word away: it
+/// counts for one start.
+pub(crate) fn started<F: NorFlash>(card: &mut F) -> Option<(Slot, u32)> {
     let left = read::<1, _>(card, STARTED).ok()?;
+    card.write(STARTED, &[0]).ok()?;
     let slot = [Slot::A, Slot::B].into_iter().find(|slot| word(*slot) == left)?;
     let [a, b] = layout().slots;
     let range = if slot == Slot::A { a } else { b };

@@ -290,7 +290,8 @@ fn start_again(device: &mut Board, now: Monotonic) -> ! {
     uart::restart()
 }
 
-/// In few words: those that the crates have for their errors would cost 3 KB of flash. A second later, so that a fault that comes again at once leaves time to read and does not wear the EEPROM out.
+/// In few words: those that the crates have for their errors would cost 3 KB of flash. A second later, so that a fault that
+/// comes again at once leaves time to read and does not wear the EEPROM out.
 fn give_up(why: &str) -> ! {
     say!("starting again: {why}; memory: {}", memory::used());
     cortex_m::asm::delay(CORE_HZ);

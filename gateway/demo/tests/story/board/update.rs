@@ -209,5 +209,11 @@ fn the_board_takes_a_signed_update_though_its_plug_is_pulled_at_every_turn_and_t
     board.acknowledges(2);
     assert_eq!(told(&ward)["update"]["state"], "refused");
     board.power_off();
+
+    // The loader's word counted for one start.
+    let board = bench.run(NOBODY);
+    board.says("image: no loader started this one");
+    board.says("memory: ");
+    board.power_off();
     assert_eq!(bench.load(), Start::of('B', 2));
 }
