@@ -13,9 +13,10 @@ use protocol::{
         client::{ClientEndpoint, Event},
         pairing::PairingEndpoint,
     },
+    firmware::FirmwareRequest,
     handshake::{Channel, Terms},
     id::{BootId, ClientId, DeviceId, Seq},
-    message::FromClient,
+    message::{FromClient, Instruction},
     pairing::initiator::Candidate,
     time::ClockFlag,
     vitals::{KnownQuantity, Sample, SampleTime, VitalsBatch},
@@ -31,6 +32,8 @@ use crate::support::status;
 
 /// After so many connections it forgets what was not acknowledged: two with the good gateway, one with the bad one.
 const CARELESS_AFTER: u32 = 3;
+/// So many samples after an offer it asks for the image, whoever signed it.
+const ASKS_AFTER: u64 = 12;
 
 fn batch(number: u64) -> VitalsBatch {
     let sample = Sample {
@@ -72,6 +75,7 @@ async fn careless_device(address: String, code: String) {
         let endpoint =
             ClientEndpoint::connect(known, pinned, None, terms, clock.now(), &mut system_rng()).unwrap();
         let mut link = ClientLink::new(stream, endpoint, clock);
+        let mut offered = None;
         loop {
             match link.next_event().await {
                 Ok(Event::Established { .. }) => {
@@ -80,8 +84,13 @@ async fn careless_device(address: String, code: String) {
                 }
                 Ok(Event::VitalsAcked(acknowledged)) => {
                     next = acknowledged.0 + 1;
+                    if let Some((_, image)) = offered.take_if(|(at, _)| next >= *at + ASKS_AFTER) {
+                        let request = FirmwareRequest { image, offset: 0, length: 64 };
+                        link.say(&FromClient::FirmwareRequest(request)).unwrap();
+                    }
                     link.say(&FromClient::Vitals(&batch(next))).unwrap();
                 }
+                Ok(Event::Instruction(Instruction::Offer(offer))) => offered = Some((next, offer.image)),
                 Ok(Event::Closed(_) | Event::Disconnected(_)) | Err(_) => break,
                 Ok(_) => {}
             }
@@ -125,6 +134,11 @@ async fn a_device_that_forgets_what_was_not_acknowledged_fails_its_check() {
 #[tokio::test]
 async fn a_device_that_repeats_for_a_repeated_acknowledgement_fails_its_check() {
     fails("two-acks", "came again").await;
+}
+
+#[tokio::test]
+async fn a_device_that_says_much_before_it_asks_for_a_bad_image_fails_its_check() {
+    fails("old-image", "asked for the image").await;
 }
 
 #[tokio::test]
