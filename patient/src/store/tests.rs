@@ -1,3 +1,5 @@
+//! What comes back from the folder, what is forgotten or refused, and that no secret is told.
+
 use std::os::unix::fs::PermissionsExt;
 
 use crypto::{Secret, identity};
