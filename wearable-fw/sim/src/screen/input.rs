@@ -83,15 +83,13 @@ mod tests {
     use super::*;
     use crate::{act::Name, agent::Speed};
 
+    fn unpaired() -> DeviceState {
+        let (name, id) = ("W001".parse().unwrap(), DeviceId::from_random([5; 16]));
+        DeviceState::new(name, id, Mode::Unprovisioned, Name::of("normal"), Speed::REAL)
+    }
+
     fn type_in(text: &str) -> Wish {
-        let id = DeviceId::from_random([5; 16]);
-        let state = DeviceState::new(
-            "W001".parse().unwrap(),
-            id,
-            Mode::Unprovisioned,
-            Name::of("normal"),
-            Speed::REAL,
-        );
+        let state = unpaired();
         let mut typed = Typed::default();
         let keys = text.chars().map(|letter| match letter {
             '\n' => KeyCode::Enter,
@@ -134,14 +132,7 @@ mod tests {
 
     #[test]
     fn control_c_ends_the_device() {
-        let id = DeviceId::from_random([5; 16]);
-        let state = DeviceState::new(
-            "W001".parse().unwrap(),
-            id,
-            Mode::Unprovisioned,
-            Name::of("normal"),
-            Speed::REAL,
-        );
+        let state = unpaired();
         let interrupt = Input::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
         assert_eq!(Typed::default().take(&interrupt, &state), Wish::Act(Act::Stop));
     }
