@@ -52,7 +52,7 @@ pub struct CtlArgs {
     pub json: bool,
 
     /// What to do, such as: finger off
-    #[arg(value_name = "WORDS", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "WORDS", required = true, allow_negative_numbers = true)]
     pub words: Vec<String>,
 }
 
@@ -141,12 +141,26 @@ fn text(status: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
     use tokio::{
         io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
         net::UnixListener,
     };
 
     use super::*;
+
+    #[test]
+    fn json_is_asked_for_before_or_behind_the_words_and_less_is_a_word() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: CtlArgs,
+        }
+        let parse = |line: &str| Line::try_parse_from(line.split(' ')).unwrap().args;
+        assert!(parse("ctl status --json").json && parse("ctl --json status").json);
+        let args = parse("ctl temperature -0.5 --name W002");
+        assert_eq!((args.words.join(" ").as_str(), args.target.name.as_str()), ("temperature -0.5", "W002"));
+    }
 
     #[tokio::test]
     async fn an_act_that_ends_the_wearable_is_done() {
