@@ -87,11 +87,12 @@ impl Cable {
         Self { address, condition: Condition::GOOD, corrupt: false, state: State::Idle }
     }
 
-    /// So many pieces have come and wait to be heard.
+    /// So many pieces came a second ago and wait to be heard.
     #[cfg(test)]
     pub(crate) fn flooded(pieces: usize) -> Self {
         let mut connection = Connection::new(Box::new(tokio::io::duplex(1).0));
-        connection.incoming = std::iter::repeat_n((Instant::now(), vec![0]), pieces).collect();
+        let came = Instant::now() - Duration::from_secs(1);
+        connection.incoming = std::iter::repeat_n((came, vec![0]), pieces).collect();
         Self { state: State::Up(connection), ..Self::new(String::new()) }
     }
 

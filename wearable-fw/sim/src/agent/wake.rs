@@ -80,8 +80,6 @@ mod tests {
         let (give, mut orders) = mpsc::channel(EACH);
         let mut cable = Cable::flooded(EACH);
         let (mut seen, mut sampling) = ([0; 4], Sampling::Unlimited);
-        // They all are late by then.
-        sleep(Duration::from_millis(5)).await;
         for _ in 0..EACH {
             give.try_send(crate::act::Act::Retry.into()).unwrap();
             let wake = Wake::next(&mut orders, &mut cable, Some(Duration::ZERO), Some(&mut sampling));
