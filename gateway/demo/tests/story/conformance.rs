@@ -5,7 +5,10 @@ use std::{process::Command, time::Duration};
 use serde_json::{Value, json};
 use wearable::agent::{self, DeviceConfig, Pairing};
 
-use crate::support::program::{Program, path_of};
+use crate::support::{
+    Spot,
+    program::{Program, path_of},
+};
 
 /// `gateway check-device` on a free port, its address and code.
 fn check_device(more: &[&str]) -> (Program, String, Pairing) {
@@ -20,12 +23,18 @@ fn check_device(more: &[&str]) -> (Program, String, Pairing) {
 #[test]
 fn our_wearable_passes_every_gateway_that_check_device_plays() {
     let (checking, gateway, code) = check_device(&[]);
-    let folder = tempfile::tempdir().unwrap();
+    // A maker's, so that it takes images at all.
+    let spot = Spot::new();
+    let at = |name: &str| spot.path().join(name).to_str().unwrap().to_owned();
+    spot.run("wearable", &["firmware", "keygen", "--out", &at("maker")]).ended(0, &[]);
+    let line = ["factory", "--serial", "SN-1", "--key", &at("maker"), "--label", &at("label.svg")];
+    let more = ["--data-dir", &at("wearable")];
+    spot.run("wearable", &[&line[..], &more].concat()).ended(0, &[]);
     let config = DeviceConfig {
         pairing: Some(code),
         // A minute in the field.
         refused_wait: Duration::from_millis(200),
-        ..DeviceConfig::new("W001".parse().unwrap(), gateway, folder.path().join("wearable"))
+        ..DeviceConfig::new("W001".parse().unwrap(), gateway, spot.path().join("wearable"))
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let device = runtime.block_on(async { agent::start(config) }).unwrap();
@@ -51,6 +60,12 @@ fn our_wearable_passes_every_gateway_that_check_device_plays() {
     for name in names {
         let row = checking.wait(&json!({ "name": name }));
         assert_eq!(row["passed"], true, "{row}");
+        if name == "old-image" {
+            assert!(
+                row["seen"].as_str().unwrap().contains("is not signed"),
+                "it looked at the signature: {row}"
+            );
+        }
     }
     let said = checking.end();
     assert_eq!(said.code, Some(0), "{said:?}");
